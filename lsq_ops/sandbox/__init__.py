@@ -1,0 +1,4 @@
+"""A LeadSquared stand-in with fault switches. Needs neither Django nor the rest of the portal."""
+
+SANDBOX_ACCESS_KEY = "u$rsandbox0access"
+SANDBOX_SECRET_KEY = "sandbox0secret"  # noqa: S105  (made up, opens nothing)
