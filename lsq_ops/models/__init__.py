@@ -1,0 +1,61 @@
+"""What we keep. One module per story; this page only gathers the names."""
+
+from .accounts import Account, Beat, BudgetDay, BudgetSlot
+from .audit import AuditEvent, AuditHead, audited, record
+from .calls import Attempt, CallBody, DeletionCall, TaskClaim, WebhookReceipt
+from .clock import db_now
+from .evidence import ActivitySnapshot, SnapshotContent
+from .machine import IllegalMove, LostRace, StateMachine
+from .mirror import Activity, ActivityType, Hold, Lead, Task
+from .people import ApproverGrant, Decision, Notice, Policy, Team, Vote
+from .requests import (
+    DeletionItem,
+    DeletionRequest,
+    ItemContent,
+    KeptNeighbour,
+    RequestTarget,
+    RequestVersion,
+    Selection,
+)
+from .timing import timing
+
+__all__ = [
+    "Account",
+    "Activity",
+    "ActivitySnapshot",
+    "ActivityType",
+    "ApproverGrant",
+    "Attempt",
+    "AuditEvent",
+    "AuditHead",
+    "Beat",
+    "BudgetDay",
+    "BudgetSlot",
+    "CallBody",
+    "Decision",
+    "DeletionCall",
+    "DeletionItem",
+    "DeletionRequest",
+    "Hold",
+    "IllegalMove",
+    "ItemContent",
+    "KeptNeighbour",
+    "Lead",
+    "LostRace",
+    "Notice",
+    "Policy",
+    "RequestTarget",
+    "RequestVersion",
+    "Selection",
+    "SnapshotContent",
+    "StateMachine",
+    "Task",
+    "TaskClaim",
+    "Team",
+    "Vote",
+    "WebhookReceipt",
+    "audited",
+    "db_now",
+    "record",
+    "timing",
+]

@@ -1,0 +1,84 @@
+"""The LeadSquared tenant and what was learnt about it. Host and keys come from the environment only."""
+
+from django.db import models
+
+
+class Account(models.Model):
+    """One tenant. Another host or OrgId is another row; the old one becomes read-only (`current` is False)."""
+
+    host = models.CharField(max_length=200)
+    org_id = models.CharField(max_length=100, blank=True)
+    org_name = models.CharField(max_length=200, blank=True)
+    sandbox = models.BooleanField(default=False)
+    current = models.BooleanField(default=True)
+    created_at = models.DateTimeField()
+
+    time_zone = models.CharField(max_length=64, default="UTC", help_text="IANA name of the account's local time")
+    offset_meaning = models.CharField(max_length=10, default="unknown")
+    key_user = models.CharField(max_length=200, blank=True)
+    key_role = models.CharField(max_length=100, blank=True)
+    tested_at = models.DateTimeField(null=True)
+
+    rate_calls = models.PositiveIntegerField(default=25)
+    rate_seconds = models.FloatField(default=5)
+    learnt_calls = models.PositiveIntegerField(null=True, help_text="a lower limit, read from a rate answer")
+    learnt_at = models.DateTimeField(null=True)
+    hold_until = models.FloatField(default=0, help_text="nobody calls before this second (epoch)")
+
+    paused_at = models.DateTimeField(null=True)
+    paused_by = models.CharField(max_length=200, blank=True)
+    pause_reason = models.CharField(max_length=300, blank=True)
+    paused_kinds = models.JSONField(default=dict, help_text="kind -> why it is paused")
+    not_sent_in_a_row = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["host", "org_id"], name="account_once_per_host_and_org"),
+            models.UniqueConstraint(fields=["current"], condition=models.Q(current=True), name="one_current_account"),
+        )
+
+    def __str__(self) -> str:
+        return self.org_name or self.host
+
+    @property
+    def is_paused(self) -> bool:
+        return self.paused_at is not None
+
+
+class BudgetSlot(models.Model):
+    """One of the N calls that may be under way or fresh in a window; free again at `free_at` (epoch seconds)."""
+
+    account = models.ForeignKey(Account, models.PROTECT)
+    number = models.PositiveIntegerField()
+    free_at = models.FloatField(default=0)
+    ticket = models.CharField(max_length=32, blank=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["account", "number"], name="slot_number_once"),)
+
+    def __str__(self) -> str:
+        return f"slot {self.number}"
+
+
+class BudgetDay(models.Model):
+    """Calls made on one UTC day: what the daily cap counts."""
+
+    account = models.ForeignKey(Account, models.PROTECT)
+    day = models.DateField()
+    calls = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["account", "day"], name="budget_day_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.calls}"
+
+
+class Beat(models.Model):
+    """When a part of the portal was last seen alive; the watchdog and the lamp read it."""
+
+    name = models.CharField(max_length=50, primary_key=True)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name

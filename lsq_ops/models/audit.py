@@ -1,0 +1,152 @@
+"""The audit trail: a hash chain, written by one function, under the lock of the chain's head.
+
+A transaction collects its events and writes them after all other rows, so that the head is locked last and briefly.
+No personal data goes in: ids, states, digests, counts, categories.
+"""
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import models, transaction
+
+from .clock import db_now
+
+GENESIS = "0" * 64
+
+# A closed list: an event that isn't on it is a bug, and a reader can know them all.
+ACTIONS = frozenset(
+    f"{noun}.{verb}"
+    for noun, verbs in {
+        "request": "draft pending approved running needs_attention completed partial failed stopped closed rejected "
+        "withdrawn cancelled expired version stop_asked resumed changed_since_submit",
+        "call": "planned sent verifying gone partial still_present unverifiable over_deleted skipped",
+        "attempt": "intent accepted refused turned_away not_sent unknown resolved late_answer",
+        "vote": "approve reject changes withdrawn confirm",
+        "decision": "proposed confirmed",
+        "receipt": "arrived contradicts",
+        "account": "created tested paused resumed kind_paused kind_resumed learnt",
+        "people": "user_made roles_changed grant_given grant_revoked team_made",
+        "policy": "set",
+        "hold": "set lifted",
+        "lead": "added refreshed gone revealed",
+        "snapshot": "downloaded",
+        "trail": "verified exported",
+    }.items()
+    for verb in verbs.split()
+)
+
+
+class AuditEvent(models.Model):
+    """One link. `details` is the exact text that is hashed; `at` is text for the same reason."""
+
+    seq = models.BigIntegerField(primary_key=True)
+    at = models.TextField()
+    actor = models.TextField(db_index=True)
+    action = models.TextField(db_index=True)
+    object_type = models.TextField()
+    object_id = models.TextField()
+    details = models.TextField()
+    prev_hash = models.CharField(max_length=64)
+    hash = models.CharField(max_length=64)
+
+    class Meta:
+        verbose_name = "audit event"
+        verbose_name_plural = "audit trail"
+        ordering = ("-seq",)
+        indexes = (models.Index(fields=["object_type", "object_id", "seq"]),)
+
+    def __str__(self) -> str:
+        return f"#{self.seq} {self.action} {self.object_type} {self.object_id}"
+
+
+class AuditHead(models.Model):
+    """The chain's end; the only row that every writer locks. Row 1 is made with the guards."""
+
+    seq = models.BigIntegerField()
+    hash = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return f"head at {self.seq}"
+
+
+class OutsideAudited(RuntimeError):
+    """An event was recorded outside `audited()`: it would not stand or fall with its change."""
+
+
+_local = threading.local()
+
+
+def _events() -> list[dict[str, str]] | None:
+    return getattr(_local, "events", None)
+
+
+@contextmanager
+def audited() -> Iterator[None]:
+    """A transaction whose audit events are written at its end, after all other rows. Nests."""
+    outermost = _events() is None
+    if outermost:
+        _local.events = []
+    mark = len(_local.events)
+    try:
+        with transaction.atomic():
+            yield
+            if outermost:
+                _append(_local.events)
+    except BaseException:
+        # What an inner transaction rolled back must not be told as done by the outer one.
+        if not outermost:
+            del _local.events[mark:]
+        raise
+    finally:
+        if outermost:
+            _local.events = None
+
+
+def record(action: str, obj: models.Model | tuple[str, Any], *, actor: str, **details: Any) -> None:
+    """Collect one event about `obj` (a row, or a (type, id) pair) for the running `audited()` transaction."""
+    events = _events()
+    if events is None:
+        raise OutsideAudited(action)
+    if action not in ACTIONS:
+        raise ValueError(f"{action} is not on the list of audit actions")
+    object_type, object_id = obj if isinstance(obj, tuple) else (obj._meta.model_name, obj.pk)
+    events.append(
+        {
+            "actor": actor,
+            "action": action,
+            "object_type": str(object_type),
+            "object_id": str(object_id),
+            "details": canonical(details),
+        }
+    )
+
+
+def canonical(value: Any) -> str:
+    """JSON with one spelling: sorted keys, no spaces, real characters, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=str)
+
+
+def link_hash(prev_hash: str, event: dict[str, Any]) -> str:
+    """SHA-256 over the previous hash and the canonical JSON of `seq` to `details`; hex."""
+    keys = ("seq", "at", "actor", "action", "object_type", "object_id", "details")
+    body = canonical({key: event[key] for key in keys})
+    return hashlib.sha256((prev_hash + body).encode()).hexdigest()
+
+
+def _append(events: list[dict[str, str]]) -> None:
+    if not events:
+        return
+    head = AuditHead.objects.select_for_update().get(pk=1)
+    at = db_now().isoformat(timespec="microseconds")
+    rows = []
+    for event in events:
+        link: dict[str, Any] = {"seq": head.seq + 1, "at": at, **event}
+        link["prev_hash"], link["hash"] = head.hash, link_hash(head.hash, link)
+        rows.append(AuditEvent(**link))
+        head.seq, head.hash = link["seq"], link["hash"]
+    AuditEvent.objects.bulk_create(rows)
+    head.save(update_fields=["seq", "hash"])

@@ -1,0 +1,163 @@
+"""Calls of a request, their attempts, and what came back: the part that must never lie."""
+
+from django.db import models
+
+from .accounts import Account
+from .machine import StateMachine
+from .requests import DeletionRequest, RequestVersion
+
+
+class DeletionCall(StateMachine):
+    class State(models.TextChoices):
+        PLANNED = "planned", "planned"
+        SENT = "sent", "being sent"
+        VERIFYING = "verifying", "being read back"
+        GONE = "gone", "gone"
+        PARTIAL = "partial", "partly gone"
+        STILL_PRESENT = "still_present", "still there"
+        UNVERIFIABLE = "unverifiable", "can't be read"
+        OVER_DELETED = "over_deleted", "more went than was approved"
+        SKIPPED = "skipped", "not sent"
+
+    NOUN = "call"
+    ENDS = ("gone", "partial", "still_present", "unverifiable", "over_deleted")
+    MOVES = {
+        "planned": ("sent", "skipped"),
+        "sent": ("verifying", "planned"),
+        "verifying": ("planned", *ENDS),
+        **{end: () for end in (*ENDS, "skipped")},
+    }
+
+    request = models.ForeignKey(DeletionRequest, models.PROTECT, related_name="calls")
+    version = models.ForeignKey(RequestVersion, models.CASCADE, related_name="calls")
+    number = models.PositiveIntegerField()
+    path = models.CharField(max_length=200)
+    lead_id = models.CharField(max_length=36, blank=True)
+    owner_id = models.CharField(max_length=36, blank=True)
+    size = models.PositiveIntegerField(help_text="items")
+    window_from = models.DateTimeField(null=True)
+    window_to = models.DateTimeField(null=True)
+    codes = models.JSONField(default=list)
+    body_hash = models.CharField(max_length=64)
+    state = models.CharField(max_length=14, choices=State, default=State.PLANNED)
+    not_before = models.DateTimeField(null=True)
+    claimed_until = models.DateTimeField(null=True)
+    tries = models.PositiveIntegerField(default=0, help_text="sends that came to nothing in a row")
+    sent_at = models.DateTimeField(null=True)
+    read_from = models.DateTimeField(null=True, help_text="only readings begun since then decide")
+    reads = models.PositiveIntegerField(default=0)
+    ended_at = models.DateTimeField(null=True)
+    note = models.CharField(max_length=500, blank=True)
+    contradiction = models.CharField(max_length=300, blank=True)
+    strange = models.BooleanField(default=False, help_text="a kept record vanished that this call can't have taken")
+
+    class Meta:
+        ordering = ("number",)
+        constraints = (models.UniqueConstraint(fields=["version", "number"], name="call_number_once"),)
+        indexes = (models.Index(fields=["state", "not_before"]), models.Index(fields=["request", "state"]))
+
+    def __str__(self) -> str:
+        return f"call {self.number} of {self.request}"
+
+
+class CallBody(models.Model):
+    """The JSON of a call without its webhook address; emptied once by retention."""
+
+    call = models.OneToOneField(DeletionCall, models.CASCADE, primary_key=True, related_name="body")
+    text = models.TextField()
+
+    def __str__(self) -> str:
+        return f"body of {self.call_id}"
+
+
+class Attempt(StateMachine):
+    """One send of a call. Committed before its first byte leaves; sent at most once."""
+
+    class State(models.TextChoices):
+        INTENT = "intent", "about to be sent"
+        ACCEPTED = "accepted", "taken by LeadSquared"
+        REFUSED = "refused", "refused by LeadSquared"
+        TURNED_AWAY = "turned_away", "turned away, nothing done"
+        NOT_SENT = "not_sent", "not sent"
+        UNKNOWN = "unknown", "sent, no clear answer yet"
+
+    NOUN = "attempt"
+    MOVES = {
+        "intent": ("accepted", "refused", "turned_away", "not_sent", "unknown"),
+        "unknown": ("accepted",),
+        **{end: () for end in ("accepted", "refused", "turned_away", "not_sent")},
+    }
+
+    account = models.ForeignKey(Account, models.PROTECT)
+    request = models.ForeignKey(DeletionRequest, models.PROTECT, related_name="attempts")
+    version = models.ForeignKey(RequestVersion, models.PROTECT, related_name="+")
+    call = models.ForeignKey(DeletionCall, models.PROTECT, related_name="attempts")
+    number = models.PositiveIntegerField()
+    lead_id = models.CharField(max_length=36, blank=True)
+    digest = models.CharField(max_length=64)
+    body_hash = models.CharField(max_length=64)
+    token_hash = models.CharField(max_length=64, unique=True)
+    state = models.CharField(max_length=12, choices=State, default=State.INTENT)
+    intent_at = models.DateTimeField()
+    lease_until = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True)
+    http_status = models.PositiveIntegerField(null=True)
+    cause = models.CharField(max_length=20, blank=True)
+    message = models.CharField(max_length=500, blank=True, help_text="LeadSquared's own words")
+    seconds = models.FloatField(null=True)
+    late_answer = models.CharField(max_length=200, blank=True, help_text="an answer after the lease; moves nothing")
+    resolved_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (
+            models.UniqueConstraint(fields=["call", "number"], name="attempt_number_once"),
+            models.UniqueConstraint(
+                fields=["call"],
+                condition=models.Q(resolved_at__isnull=True),
+                name="one_unresolved_attempt_per_call",
+            ),
+            models.UniqueConstraint(
+                fields=["account", "lead_id"],
+                condition=models.Q(resolved_at__isnull=True) & ~models.Q(lead_id=""),
+                name="one_unresolved_attempt_per_lead",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of call {self.call_id}"
+
+
+class TaskClaim(models.Model):
+    """A task id that an unresolved attempt is deleting; gone when the attempt is resolved."""
+
+    account = models.ForeignKey(Account, models.PROTECT)
+    task_id = models.CharField(max_length=36)
+    attempt = models.ForeignKey(Attempt, models.CASCADE, related_name="claims")
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["account", "task_id"], name="task_claimed_once"),)
+
+    def __str__(self) -> str:
+        return self.task_id
+
+
+class WebhookReceipt(models.Model):
+    """One distinct body that came to an attempt's address, raw, with first and last arrival and a count."""
+
+    attempt = models.ForeignKey(Attempt, models.PROTECT, related_name="receipts")
+    body_hash = models.CharField(max_length=64)
+    body = models.BinaryField()
+    content_type = models.CharField(max_length=200, blank=True)
+    says = models.CharField(max_length=300, blank=True, help_text="its Status and counts, as we read them")
+    says_success = models.BooleanField(null=True)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    count = models.PositiveIntegerField(default=1)
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (models.UniqueConstraint(fields=["attempt", "body_hash"], name="receipt_once_per_body"),)
+
+    def __str__(self) -> str:
+        return f"receipt {self.pk}"

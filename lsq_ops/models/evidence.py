@@ -1,0 +1,81 @@
+"""Readings: what LeadSquared showed of one lead or owner at one time, whole or marked as not whole."""
+
+import gzip
+import hashlib
+import json
+from typing import Any
+
+from django.db import models
+
+from .accounts import Account
+from .audit import canonical
+from .requests import DeletionRequest
+
+
+class ActivitySnapshot(models.Model):
+    """One reading of one subject. It is ordered as a row, claimed by a worker by lane, filled once.
+
+    `subject` is what is read: a lead's activities, a lead's tasks, or an owner's tasks in both status codes.
+    """
+
+    class Subject(models.TextChoices):
+        LEAD_ACTIVITIES = "lead_activities", "activities of a lead"
+        LEAD_TASKS = "lead_tasks", "tasks of a lead"
+        OWNER_TASKS = "owner_tasks", "tasks of an owner"
+
+    class Lane(models.IntegerChoices):
+        VERIFY = 0, "reading back"
+        SEND = 1, "reading just before a send"
+        PREVIEW = 2, "reading for a preview"
+        MIRROR = 3, "refreshing the mirror"
+
+    account = models.ForeignKey(Account, models.PROTECT)
+    request = models.ForeignKey(DeletionRequest, models.PROTECT, null=True, related_name="snapshots")
+    subject = models.CharField(max_length=20, choices=Subject)
+    subject_id = models.CharField(max_length=36)
+    lane = models.PositiveSmallIntegerField(choices=Lane)
+    ordered_at = models.DateTimeField()
+    not_before = models.DateTimeField(null=True)
+    claimed_until = models.DateTimeField(null=True)
+    tries = models.PositiveIntegerField(default=0)
+    started_at = models.DateTimeField(null=True)
+    read_at = models.DateTimeField(null=True)
+    complete = models.BooleanField(default=False)
+    lead_gone = models.BooleanField(default=False, help_text="LeadSquared knows no such lead")
+    why = models.CharField(max_length=300, blank=True, help_text="why it is not complete")
+    records = models.PositiveIntegerField(default=0)
+    sha256 = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        ordering = ("id",)
+        indexes = (
+            models.Index(fields=["lane", "id"], name="snapshot_agenda", condition=models.Q(read_at__isnull=True)),
+            models.Index(fields=["request", "subject", "subject_id", "ordered_at"]),
+        )
+
+    def __str__(self) -> str:
+        return f"snapshot {self.pk}"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The records as LeadSquared gave them; empty where retention emptied them."""
+        return unpack(self.content.packed) if hasattr(self, "content") else []
+
+
+class SnapshotContent(models.Model):
+    """The records themselves, gzipped canonical JSON; emptied once by retention."""
+
+    snapshot = models.OneToOneField(ActivitySnapshot, models.CASCADE, primary_key=True, related_name="content")
+    packed = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"content of snapshot {self.snapshot_id}"
+
+
+def pack(rows: list[dict[str, Any]]) -> tuple[bytes, str]:
+    """(gzipped canonical JSON, its SHA-256 before gzip)."""
+    text = canonical(rows).encode()
+    return gzip.compress(text, 6, mtime=0), hashlib.sha256(text).hexdigest()
+
+
+def unpack(packed: bytes) -> list[dict[str, Any]]:
+    return json.loads(gzip.decompress(bytes(packed))) if packed else []

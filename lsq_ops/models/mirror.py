@@ -1,0 +1,114 @@
+"""The local mirror of what LeadSquared showed. Written by services/mirror.py only; every row says when it was read."""
+
+from django.db import models
+
+from .accounts import Account
+
+
+class ActivityType(models.Model):
+    account = models.ForeignKey(Account, models.CASCADE)
+    code = models.IntegerField()
+    name = models.CharField(max_length=200)
+    event_type = models.CharField(max_length=50, blank=True)
+    read_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("code",)
+        constraints = (models.UniqueConstraint(fields=["account", "code"], name="activity_type_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.name}"
+
+
+class Lead(models.Model):
+    account = models.ForeignKey(Account, models.CASCADE)
+    prospect_id = models.CharField(max_length=36)
+    number = models.CharField(max_length=50, blank=True, db_index=True)
+    first_name = models.CharField(max_length=500, blank=True)
+    last_name = models.CharField(max_length=500, blank=True)
+    email = models.CharField(max_length=320, blank=True, db_index=True)
+    phone = models.CharField(max_length=100, blank=True, db_index=True)
+    mobile = models.CharField(max_length=100, blank=True, db_index=True)
+    stage = models.CharField(max_length=200, blank=True)
+    owner_id = models.CharField(max_length=36, blank=True)
+    owner_name = models.CharField(max_length=300, blank=True)
+    created_on = models.DateTimeField(null=True)
+    modified_on = models.DateTimeField(null=True)
+    raw = models.JSONField(default=dict)
+    read_at = models.DateTimeField()
+    records_read_at = models.DateTimeField(null=True, help_text="activities and tasks, both complete")
+    activity_count = models.PositiveIntegerField(default=0)
+    task_count = models.PositiveIntegerField(default=0)
+    gone_at = models.DateTimeField(null=True, help_text="LeadSquared no longer shows it")
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = (models.UniqueConstraint(fields=["account", "prospect_id"], name="lead_once"),)
+
+    def __str__(self) -> str:
+        # Nothing else: Django's admin log, the queue and every message keep str(obj).
+        return self.prospect_id
+
+
+class Activity(models.Model):
+    account = models.ForeignKey(Account, models.CASCADE)
+    lead = models.ForeignKey(Lead, models.CASCADE)
+    activity_id = models.CharField(max_length=36)
+    event_code = models.IntegerField()
+    event_name = models.CharField(max_length=300, blank=True)
+    activity_type = models.IntegerField(null=True)
+    created_on = models.DateTimeField(null=True)
+    modified_on = models.DateTimeField(null=True)
+    created_by = models.CharField(max_length=300, blank=True)
+    raw = models.JSONField(default=dict)
+    read_at = models.DateTimeField()
+    gone_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-created_on",)
+        verbose_name_plural = "activities"
+        constraints = (models.UniqueConstraint(fields=["account", "activity_id"], name="activity_once"),)
+        indexes = (models.Index(fields=["lead", "event_code", "created_on"]),)
+
+    def __str__(self) -> str:
+        return self.activity_id
+
+
+class Task(models.Model):
+    account = models.ForeignKey(Account, models.CASCADE)
+    task_id = models.CharField(max_length=36)
+    lead_id = models.CharField(max_length=36, blank=True, help_text="prospect id, where one is known")
+    owner_id = models.CharField(max_length=36, blank=True, db_index=True)
+    owner_name = models.CharField(max_length=300, blank=True)
+    name = models.CharField(max_length=500, blank=True)
+    due = models.DateTimeField(null=True)
+    completed = models.BooleanField(null=True)
+    raw = models.JSONField(default=dict)
+    read_at = models.DateTimeField()
+    gone_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = (models.UniqueConstraint(fields=["account", "task_id"], name="task_once"),)
+        indexes = (models.Index(fields=["lead_id"]),)
+
+    def __str__(self) -> str:
+        return self.task_id
+
+
+class Hold(models.Model):
+    """A lead or a task that is not to be touched, whoever asks."""
+
+    account = models.ForeignKey(Account, models.PROTECT)
+    record_type = models.CharField(max_length=10, choices=[("lead", "lead"), ("task", "task")])
+    record_id = models.CharField(max_length=36)
+    reason = models.CharField(max_length=300)
+    set_by = models.CharField(max_length=150)
+    set_at = models.DateTimeField()
+    lifted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = (models.Index(fields=["account", "record_id"]),)
+
+    def __str__(self) -> str:
+        return f"{self.record_type} {self.record_id}"

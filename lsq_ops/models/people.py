@@ -1,0 +1,147 @@
+"""Who decides what: teams, grants, the policy, and the votes themselves."""
+
+from django.conf import settings
+from django.db import models
+
+
+class Team(models.Model):
+    name = models.CharField(max_length=100, unique=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ApproverGrant(models.Model):
+    """The right to vote, as a member of a team, from a moment on. Revoked, never deleted."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="grants")
+    team = models.ForeignKey(Team, models.PROTECT)
+    counts_from = models.DateTimeField()
+    given_by = models.CharField(max_length=150)
+    given_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+    revoked_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=["user"], condition=models.Q(revoked_at__isnull=True), name="one_open_grant_per_user"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.user} for {self.team}"
+
+
+class Policy(models.Model):
+    """The tiers, from the mildest up. `tiers` is a list of
+    {name, max_items|null, max_leads|null, max_share|null, approvals, teams}; what fits none is the last one."""
+
+    name = models.CharField(max_length=100)
+    tiers = models.JSONField()
+    counts_from = models.DateTimeField()
+    set_by = models.CharField(max_length=150)
+    retired_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "policies"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Vote(models.Model):
+    """One person's word on one version. Never changed; taking it back is a row of its own."""
+
+    class Decision(models.TextChoices):
+        APPROVE = "approve", "approved"
+        REJECT = "reject", "rejected"
+        CHANGES = "changes", "asked for changes"
+        WITHDRAWN = "withdrawn", "took the vote back"
+        CONFIRM = "confirm", "confirmed in place of a lapsed approval"
+
+    request = models.ForeignKey("DeletionRequest", models.PROTECT, related_name="votes")
+    version = models.ForeignKey("RequestVersion", models.PROTECT, related_name="votes")
+    voter = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    voter_name = models.CharField(max_length=150)
+    grant = models.ForeignKey(ApproverGrant, models.PROTECT, related_name="+")
+    team = models.ForeignKey(Team, models.PROTECT, related_name="+")
+    decision = models.CharField(max_length=10, choices=Decision)
+    digest = models.CharField(max_length=64)
+    reason = models.CharField(max_length=1000, blank=True)
+    at = models.DateTimeField()
+    takes_back = models.OneToOneField("self", models.PROTECT, null=True, related_name="taken_back_by")
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=["version", "voter"],
+                condition=models.Q(takes_back__isnull=True),
+                name="one_vote_per_person_and_version",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(decision="withdrawn", takes_back__isnull=False)
+                | (~models.Q(decision="withdrawn") & models.Q(takes_back__isnull=True)),
+                name="withdrawal_names_its_vote",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"vote {self.pk}"
+
+
+class Decision(models.Model):
+    """What two operators decide on an unknown outcome, or on closing a request by hand."""
+
+    class Choice(models.TextChoices):
+        RESEND = "resend", "send it a second time"
+        END = "end", "end it as it is"
+        CLOSE = "close", "close the request by hand"
+
+    request = models.ForeignKey("DeletionRequest", models.PROTECT, related_name="decisions")
+    call = models.ForeignKey("DeletionCall", models.PROTECT, null=True, related_name="decisions")
+    choice = models.CharField(max_length=10, choices=Choice)
+    reason = models.CharField(max_length=1000)
+    proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    proposed_at = models.DateTimeField()
+    confirmed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    confirmed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(confirmed_by__isnull=True) | ~models.Q(confirmed_by=models.F("proposed_by")),
+                name="two_people_decide",
+            ),
+            models.UniqueConstraint(
+                fields=["call"],
+                condition=models.Q(confirmed_at__isnull=True, call__isnull=False),
+                name="one_open_decision_per_call",
+            ),
+            models.UniqueConstraint(
+                fields=["request"],
+                condition=models.Q(confirmed_at__isnull=True, call__isnull=True),
+                name="one_open_close_per_request",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"decision {self.pk}"
+
+
+class Notice(models.Model):
+    """A mail that somebody must get: written with the change, sent by the worker. No personal data of a lead."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    request = models.ForeignKey("DeletionRequest", models.CASCADE, null=True)
+    subject = models.CharField(max_length=200)
+    text = models.TextField()
+    made_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+    tries = models.PositiveIntegerField(default=0)
+    not_before = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"notice {self.pk}"

@@ -1,0 +1,223 @@
+"""The deletion request: what people see and decide on, its versions, items and kept neighbours."""
+
+from django.conf import settings
+from django.db import models
+
+from .accounts import Account
+from .machine import StateMachine
+
+
+class DeletionRequest(StateMachine):
+    class State(models.TextChoices):
+        DRAFT = "draft", "draft"
+        PENDING = "pending", "waiting for approval"
+        APPROVED = "approved", "approved, not yet started"
+        RUNNING = "running", "running"
+        NEEDS_ATTENTION = "needs_attention", "needs attention"
+        COMPLETED = "completed", "completed"
+        PARTIAL = "partial", "partly done"
+        FAILED = "failed", "failed"
+        STOPPED = "stopped", "stopped"
+        CLOSED = "closed", "closed by two people"
+        REJECTED = "rejected", "rejected"
+        WITHDRAWN = "withdrawn", "withdrawn"
+        CANCELLED = "cancelled", "cancelled"
+        EXPIRED = "expired", "expired"
+
+    NOUN = "request"
+    ENDS = ("completed", "partial", "failed", "stopped")
+    MOVES = {
+        "draft": ("pending", "withdrawn"),
+        "pending": ("approved", "draft", "rejected", "withdrawn", "expired", "cancelled"),
+        "approved": ("running", "cancelled", "expired", "draft"),
+        "running": ("needs_attention", *ENDS),
+        "needs_attention": ("running", "closed", *ENDS),
+        **{end: () for end in (*ENDS, "closed", "rejected", "withdrawn", "cancelled", "expired")},
+    }
+
+    account = models.ForeignKey(Account, models.PROTECT)
+    kind = models.CharField(max_length=40)
+    state = models.CharField(max_length=20, choices=State, default=State.DRAFT, db_index=True)
+    state_at = models.DateTimeField()
+    requester = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    version_number = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField()
+    starts_at = models.DateTimeField(null=True, help_text="approved: when the undo time is over")
+    expires_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    stop_asked_at = models.DateTimeField(null=True)
+    stop_asked_by = models.CharField(max_length=150, blank=True)
+    cloned_from = models.ForeignKey("self", models.PROTECT, null=True, related_name="clones")
+    attention = models.CharField(max_length=500, blank=True, help_text="why it needs attention, or waits")
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = (models.Index(fields=["account", "kind", "state"]),)
+
+    def __str__(self) -> str:
+        return f"DR-{self.pk}"
+
+    @property
+    def version(self) -> "RequestVersion":
+        if not hasattr(self, "_version") or self._version.number != self.version_number:
+            self._version = self.versions.get(number=self.version_number)
+        return self._version
+
+    def refresh_from_db(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        self.__dict__.pop("_version", None)
+        return super().refresh_from_db(*args, **kwargs)
+
+
+class RequestVersion(models.Model):
+    """What was asked, once. Frozen by the database when it is submitted; an edit makes the next one."""
+
+    class Reading(models.TextChoices):
+        READING = "reading", "reading the leads"
+        COMPLETE = "complete", "read completely"
+        INCOMPLETE = "incomplete", "could not be read completely"
+
+    CATEGORIES = (
+        ("wrong_entry", "Wrong entry"),
+        ("duplicate", "Entered twice"),
+        ("test_data", "Test data"),
+        ("privacy", "Privacy request"),
+        ("retention", "Retention rule"),
+        ("migration", "Migration clean-up"),
+        ("other", "Something else"),
+    )
+
+    request = models.ForeignKey(DeletionRequest, models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    editor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    made_at = models.DateTimeField()
+    parameters = models.JSONField(help_text="what the kind's form gave, JSON")
+    category = models.CharField(max_length=20, choices=CATEGORIES)
+    reason = models.CharField(max_length=1000)
+    ticket = models.CharField(max_length=100, blank=True)
+    source = models.JSONField(default=dict, blank=True, help_text="an uploaded file's name, SHA-256 and line counts")
+
+    reading = models.CharField(max_length=12, choices=Reading, default=Reading.READING)
+    reading_from = models.DateTimeField(help_text="only readings ordered since then count")
+    reading_note = models.CharField(max_length=500, blank=True)
+    read_at = models.DateTimeField(null=True)
+    recheck_from = models.DateTimeField(null=True, help_text="a repeat of the reading is under way since")
+    rechecked_at = models.DateTimeField(null=True, help_text="an unchanged repeat of the reading")
+    items_count = models.PositiveIntegerField(default=0)
+    leads_count = models.PositiveIntegerField(default=0)
+    kept_count = models.PositiveIntegerField(default=0)
+    left_out_count = models.PositiveIntegerField(default=0)
+    calls_count = models.PositiveIntegerField(default=0)
+    kept_hash = models.CharField(max_length=64, blank=True)
+    shares = models.JSONField(default=dict, help_text="lead -> [items, all of its activities] of the reading")
+
+    digest = models.CharField(max_length=64, blank=True)
+    submitted_at = models.DateTimeField(null=True)
+    submitted_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    tier = models.CharField(max_length=20, blank=True)
+    tier_reason = models.CharField(max_length=300, blank=True)
+    approvals_needed = models.PositiveIntegerField(default=0)
+    teams_needed = models.PositiveIntegerField(default=0)
+    wait_seconds = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ("number",)
+        constraints = (models.UniqueConstraint(fields=["request", "number"], name="version_number_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.request} version {self.number}"
+
+
+class RequestTarget(models.Model):
+    """What a person picked: leads, or single activities or tasks (with the lead or owner that they are read by)."""
+
+    version = models.ForeignKey(RequestVersion, models.CASCADE, related_name="targets")
+    record_type = models.CharField(max_length=10)
+    record_id = models.CharField(max_length=36)
+    lead_id = models.CharField(max_length=36, blank=True)
+    owner_id = models.CharField(max_length=36, blank=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["version", "record_type", "record_id"], name="target_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.record_type} {self.record_id}"
+
+
+class Selection(models.Model):
+    """What somebody ticked, pasted or uploaded, frozen at that moment; a draft is made from it. Ids are never form
+    fields."""
+
+    account = models.ForeignKey(Account, models.CASCADE)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    record_type = models.CharField(max_length=10, help_text="lead, activity or task")
+    ids = models.JSONField()
+    source = models.JSONField(default=dict)
+    made_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"selection {self.pk}"
+
+
+class DeletionItem(models.Model):
+    """One record that should go. Its facts never change; its outcome is written once, by reading."""
+
+    class Outcome(models.TextChoices):
+        GONE = "gone", "gone"
+        ALREADY_GONE = "already_gone", "was already gone"
+        STILL_PRESENT = "still_present", "still there"
+        SKIPPED = "skipped", "not sent"
+        UNVERIFIABLE = "unverifiable", "can't be read"
+
+    version = models.ForeignKey(RequestVersion, models.CASCADE, related_name="items")
+    call = models.ForeignKey("DeletionCall", models.PROTECT, related_name="items")
+    record_id = models.CharField(max_length=36)
+    lead_id = models.CharField(max_length=36, blank=True)
+    owner_id = models.CharField(max_length=36, blank=True)
+    event_code = models.IntegerField(null=True)
+    label = models.CharField(max_length=300, blank=True, help_text="the type's name; nothing personal")
+    at = models.DateTimeField(null=True)
+    content_hash = models.CharField(max_length=64)
+    odd = models.CharField(max_length=200, blank=True)
+    outcome = models.CharField(max_length=14, choices=Outcome, blank=True)
+    outcome_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (models.UniqueConstraint(fields=["version", "record_id"], name="item_once"),)
+        indexes = (models.Index(fields=["version", "lead_id"]), models.Index(fields=["record_id"]))
+
+    def __str__(self) -> str:
+        return self.record_id
+
+
+class ItemContent(models.Model):
+    """What the item held, and the salt of its hash. The one part of an item that retention may empty."""
+
+    item = models.OneToOneField(DeletionItem, models.CASCADE, primary_key=True, related_name="content")
+    salt = models.CharField(max_length=32, blank=True)
+    raw = models.JSONField(null=True)
+
+    def __str__(self) -> str:
+        return f"content of {self.item_id}"
+
+
+class KeptNeighbour(models.Model):
+    """A record of the same leads that must stay; with `why` it was chosen but can't be parted from a kept one."""
+
+    version = models.ForeignKey(RequestVersion, models.CASCADE, related_name="kept")
+    record_id = models.CharField(max_length=36)
+    lead_id = models.CharField(max_length=36, blank=True)
+    event_code = models.IntegerField(null=True)
+    label = models.CharField(max_length=300, blank=True)
+    at = models.DateTimeField(null=True)
+    why = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (models.UniqueConstraint(fields=["version", "record_id"], name="kept_once"),)
+        indexes = (models.Index(fields=["version", "lead_id"]),)
+
+    def __str__(self) -> str:
+        return self.record_id

@@ -1,0 +1,67 @@
+"""Every duration and cap of the portal, in one place; seconds unless the name says otherwise.
+
+Sandbox mode ships seconds instead of hours, so that a newcomer sees a whole request end; its pages say so.
+"""
+
+from dataclasses import dataclass, replace
+
+from django.conf import settings
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    wait_low: int = 2 * MINUTE
+    wait_medium: int = 2 * MINUTE
+    wait_high: int = 30 * MINUTE
+    pending_working_days: int = 3
+    approved_expires: int = DAY
+    draft_idle: int = 30 * DAY
+    reading_max_age: int = 4 * HOUR
+    window_settled: int = HOUR
+    change_counts_after: int = DAY
+
+    before_send_age: int = 10 * MINUTE
+    http_deadline: int = 30
+    attempt_lease: int = 90
+    claim_lease: int = 60
+    job: int = 40
+
+    read_schedule: tuple[int, ...] = (15, 60, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE)
+    read_then_every: int = HOUR
+    read_until: int = DAY
+    grace: int = DAY
+    read_retries: tuple[int, ...] = (5, 30, 120, 600)
+    send_retries: tuple[int, ...] = (5, 30, 120, 600)
+
+    items_per_hour: int = 5_000
+    items_per_day: int = 20_000
+    proving_leads: int = 1
+    proving_items: int = 10
+
+    beat: int = 10
+    beat_stale: int = 30
+
+
+SHIPPED = Timing()
+SANDBOX = replace(
+    SHIPPED,
+    wait_low=4,
+    wait_medium=4,
+    wait_high=8,
+    change_counts_after=0,
+    read_schedule=(2, 3, 5, 8, 13),
+    read_then_every=20,
+    read_until=3 * MINUTE,
+    grace=30,
+    read_retries=(1, 2, 5, 10),
+    send_retries=(1, 2, 5, 10),
+    items_per_hour=100_000,
+    items_per_day=500_000,
+    beat=2,
+)
+
+
+def timing() -> Timing:
+    return SANDBOX if settings.SANDBOX_MODE else SHIPPED
