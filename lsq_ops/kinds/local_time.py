@@ -1,0 +1,83 @@
+"""Times as people type them: the account's local time, shown with its zone, kept in UTC."""
+
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import forms
+
+
+class LocalTimeField(forms.DateTimeField):
+    """A local time of the account; cleans to an aware UTC time. A time that the clocks skip or repeat is refused."""
+
+    def __init__(self, *, zone: str, **kwargs: Any) -> None:
+        self.zone = ZoneInfo(zone)
+        kwargs.setdefault(
+            "widget",
+            forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S"),
+        )
+        kwargs.setdefault("help_text", f"Local time of the account, {zone}.")
+        super().__init__(**kwargs)
+
+    def to_python(self, value: Any) -> datetime | None:
+        naive = super().to_python(value)
+        if naive is None:
+            return None
+        return local_to_utc(naive.replace(tzinfo=None), self.zone)
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, str) and value.endswith("+00:00"):
+            value = datetime.fromisoformat(value)
+        if isinstance(value, datetime) and value.tzinfo:
+            return value.astimezone(self.zone).replace(tzinfo=None)
+        return value
+
+
+def local_to_utc(naive: datetime, zone: ZoneInfo) -> datetime:
+    early, late = naive.replace(tzinfo=zone, fold=0), naive.replace(tzinfo=zone, fold=1)
+    utc = early.astimezone(UTC)
+    if utc.astimezone(zone).replace(tzinfo=None) != naive:
+        raise forms.ValidationError(
+            f"{naive:%d %b %Y %H:%M} does not exist in {zone.key}: the clocks skip it. Choose a time before or after."
+        )
+    if early.utcoffset() != late.utcoffset():
+        raise forms.ValidationError(
+            f"{naive:%d %b %Y %H:%M} happens twice in {zone.key}: the clocks go back. Choose a time before or after."
+        )
+    return utc
+
+
+class WindowForm(forms.Form):
+    """A closed window that chooses items; the windows that are sent are computed from the items."""
+
+    def __init__(self, *args: Any, zone: str, need_window: bool = True, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if need_window:
+            self.fields["from_time"] = LocalTimeField(zone=zone, label="From")
+            self.fields["to_time"] = LocalTimeField(zone=zone, label="To")
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        start, end = data.get("from_time"), data.get("to_time")
+        if start and end and start > end:
+            self.add_error("to_time", "The window ends before it begins: put the earlier time under From.")
+        return data
+
+    def window(self) -> dict[str, str]:
+        """{"from": ISO, "to": ISO} in UTC; empty where no window was asked."""
+        if "from_time" not in self.fields:
+            return {}
+        return {
+            "from": self.cleaned_data["from_time"].isoformat(),
+            "to": self.cleaned_data["to_time"].isoformat(),
+        }
+
+
+def in_words(parameters: dict[str, Any], zone: str) -> str:
+    """ "from 14 Nov 2026 00:00 to 20 Nov 2026 23:59 IST (…UTC)"; empty without a window."""
+    if "from" not in parameters:
+        return ""
+    tz = ZoneInfo(zone)
+    start, end = (datetime.fromisoformat(parameters[key]) for key in ("from", "to"))
+    local = f"{start.astimezone(tz):%d %b %Y %H:%M:%S} to {end.astimezone(tz):%d %b %Y %H:%M:%S %Z}"
+    return f"from {local} ({start:%d %b %H:%M:%S} to {end:%d %b %H:%M:%S} UTC)"

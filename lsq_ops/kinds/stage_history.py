@@ -1,0 +1,21 @@
+"""Stage-change history: `LeadManagement.svc/DeleteStageChangeHistory`, one lead × closed window."""
+
+from typing import ClassVar
+
+from lsq_ops.leadsquared.client import DeleteCall, delete_stage_history
+
+from .owner_history import HistoryKind
+from .windows import Window
+
+
+class StageHistory(HistoryKind):
+    name: ClassVar[str] = "stage_history"
+    title: ClassVar[str] = "Delete stage-change history"
+    action: ClassVar[str] = "Request deletion of stage-change history…"
+    always_high: ClassVar[str] = "it removes stage-change history"
+    warnings: ClassVar[tuple[str, ...]] = ("This removes the evidence of which stages the lead went through.",)
+    code: ClassVar[int] = 3002
+    what: ClassVar[str] = "Stage changes"
+
+    def delete(self, lead: str, codes: tuple[int, ...], window: Window) -> DeleteCall:
+        return delete_stage_history(lead, *window)

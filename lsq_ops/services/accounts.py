@@ -1,0 +1,225 @@
+"""The LeadSquared account: one per deployment, found by its host and OrgId, paused and resumed with a reason."""
+
+from zoneinfo import available_timezones
+
+from django.conf import settings
+
+from lsq_ops.leadsquared.client import Client
+from lsq_ops.leadsquared.errors import KeysRefused, LeadSquaredError
+from lsq_ops.leadsquared.records import KeyUser
+from lsq_ops.leadsquared.transport import Transport
+from lsq_ops.models import Account, audited, db_now, record, timing
+from lsq_ops.queue import ring
+
+from .budget import Budget, BudgetSpent
+from .may import Barred, need
+
+# What LeadSquared calls a time zone (Windows names) -> IANA; others are taken if they are IANA names already.
+ZONES = {
+    "India Standard Time": "Asia/Kolkata",
+    "Singapore Standard Time": "Asia/Singapore",
+    "SE Asia Standard Time": "Asia/Jakarta",
+    "Arabian Standard Time": "Asia/Dubai",
+    "GMT Standard Time": "Europe/London",
+    "W. Europe Standard Time": "Europe/Berlin",
+    "Romance Standard Time": "Europe/Paris",
+    "Eastern Standard Time": "America/New_York",
+    "Central Standard Time": "America/Chicago",
+    "Mountain Standard Time": "America/Denver",
+    "Pacific Standard Time": "America/Los_Angeles",
+    "South Africa Standard Time": "Africa/Johannesburg",
+    "E. Africa Standard Time": "Africa/Nairobi",
+    "AUS Eastern Standard Time": "Australia/Sydney",
+    "UTC": "UTC",
+}
+FIRST_PAUSE = "Not resumed yet: test the connection, make people and grants, then resume."
+
+
+def ensure_account() -> Account:
+    """The current account's row, made at the first start. With keys it starts paused; the sandbox does not."""
+    account = Account.objects.filter(current=True).first()
+    if account and account.host != settings.LSQ_HOST and not (account.sandbox and settings.SANDBOX_MODE):
+        account = _retire(account)
+    if account is None:
+        return _create()
+    _follow_settings(account)
+    return account
+
+
+def current_account() -> Account:
+    """The account that this deployment works on."""
+    account = Account.objects.filter(current=True).first()
+    if account is None:
+        raise Barred("No account yet: start the portal with ./dev up, or run manage.py setup_roles.")
+    return account
+
+
+def client(account: Account) -> Client:
+    """The API client for the account, every read within its budget."""
+    transport = Transport(
+        settings.LSQ_HOST, settings.LSQ_ACCESS_KEY, settings.LSQ_SECRET_KEY, deadline=timing().http_deadline
+    )
+    return Client(transport, gate=Budget(account.pk))
+
+
+def test_connection(user: object) -> Account:
+    """Ask LeadSquared whose keys these are, and keep what it says. Barred with the cause when it doesn't answer."""
+    need(user, "test_connection")
+    account = current_account()
+    try:
+        facts = client(account).connection_test()
+    except LeadSquaredError as error:
+        raise Barred(in_words(error)) from None
+    except BudgetSpent as spent:
+        raise Barred(str(spent)) from None
+    return learn(account, facts, actor=str(user))
+
+
+def learn(account: Account, facts: KeyUser, *, actor: str) -> Account:
+    if account.org_id and facts.org_id and facts.org_id != account.org_id:
+        raise Barred(
+            f"These keys belong to another LeadSquared account (OrgId {facts.org_id}, this one is {account.org_id})."
+            " Put the right keys into the environment, or start a new database."
+        )
+    with audited():
+        account = Account.objects.select_for_update().get(pk=account.pk)
+        account.org_id, account.org_name = facts.org_id or account.org_id, facts.org_short_code[:200]
+        account.key_user, account.key_role = facts.name[:200], facts.role[:100]
+        account.time_zone = settings.LSQ_TIME_ZONE or _zone(facts.time_zone) or account.time_zone
+        account.tested_at = db_now()
+        account.save()
+        record("account.tested", account, actor=actor, role=account.key_role, time_zone=account.time_zone)
+    return account
+
+
+def pause(user: object, reason: str) -> None:
+    need(user, "pause")
+    if not reason.strip():
+        raise Barred("Say why: everybody whose calls wait will read it.")
+    pause_account(current_account(), by=str(user), reason=reason.strip())
+
+
+def pause_account(account: Account, *, by: str, reason: str) -> None:
+    """Nothing is sent until somebody resumes. Calls that LeadSquared has taken can't be called back."""
+    with audited():
+        paused = Account.objects.filter(pk=account.pk, paused_at__isnull=True)
+        if paused.update(paused_at=db_now(), paused_by=by, pause_reason=reason[:300]):
+            record("account.paused", account, actor=by, cause=reason[:300])
+
+
+def pause_kind(account: Account, kind: str, *, by: str, reason: str) -> None:
+    with audited():
+        account = Account.objects.select_for_update().get(pk=account.pk)
+        if kind not in account.paused_kinds:
+            account.paused_kinds[kind] = reason
+            account.save(update_fields=["paused_kinds"])
+            record("account.kind_paused", account, actor=by, kind=kind, cause=reason)
+
+
+def resume(user: object, kind: str = "") -> None:
+    """Resume the account, or one kind. With keys the connection must have been tested first."""
+    need(user, "resume")
+    account = current_account()
+    if not kind and account.tested_at is None and not account.sandbox:
+        raise Barred("Test the connection first: then it is known whose keys these are and which time zone counts.")
+    resume_account(account, by=str(user), kind=kind)
+
+
+def resume_account(account: Account, *, by: str, kind: str = "") -> None:
+    with audited():
+        account = Account.objects.select_for_update().get(pk=account.pk)
+        if kind:
+            if account.paused_kinds.pop(kind, None) is None:
+                raise Barred(f"The kind {kind} is not paused.")
+            record("account.kind_resumed", account, actor=by, kind=kind)
+        elif account.paused_at is None:
+            raise Barred("The account is not paused.")
+        else:
+            account.paused_at, account.paused_by, account.pause_reason, account.not_sent_in_a_row = (
+                None,
+                "",
+                "",
+                0,
+            )
+            record("account.resumed", account, actor=by)
+        account.save()
+        ring("work")
+
+
+def diagnose_refusal(account: Account, kind: str) -> str:
+    """A delete was refused for its keys: ask whose they are. If they answer, only this kind may not be done."""
+    try:
+        client(account).connection_test()
+    except KeysRefused as error:
+        pause_account(account, by="system", reason=in_words(error))
+        return "account"
+    except (LeadSquaredError, BudgetSpent):
+        pause_account(account, by="system", reason="Keys refused, and LeadSquared could not be asked why.")
+        return "account"
+    pause_kind(account, kind, by="system", reason="The key's user may not do this in LeadSquared.")
+    return "kind"
+
+
+def in_words(error: LeadSquaredError) -> str:
+    """What a failed read means for a person, and the way out."""
+    cause = error.answer.cause.value
+    words = {
+        "keys": "LeadSquared refused the keys (401): wrong keys, an inactive user, another region's host, or this"
+        " machine's IP is not allowed. Check LSQ_ACCESS_KEY, LSQ_SECRET_KEY and LSQ_HOST.",
+        "forbidden": "LeadSquared says that the keys' user may not do this (403). Check the user's permissions.",
+        "rate": "LeadSquared takes no more calls right now; wait a few seconds and try again.",
+        "dns": "The host's name was not found. Check LSQ_HOST.",
+        "connect": "No connection to LeadSquared. Check LSQ_HOST and the network.",
+        "tls": "No safe connection to LeadSquared (TLS). Check LSQ_HOST.",
+        "timeout": "LeadSquared did not answer in time; try again.",
+        "deadline": "LeadSquared did not answer in time; try again.",
+    }
+    status = f", HTTP {error.answer.status}" if error.answer.status else ""
+    return words.get(cause, f"LeadSquared's answer could not be used ({cause.replace('_', ' ')}{status}); try again.")
+
+
+def refuse_foreign_database() -> None:
+    """With keys: never on a database that held sandbox rows. Barred with the way out."""
+    if not settings.SANDBOX_MODE and Account.objects.filter(sandbox=True).exists():
+        raise Barred("This database has held sandbox data. Point DATABASE_URL at a new one for the real account.")
+
+
+def _create() -> Account:
+    calls, seconds = settings.LSQ_RATE_LIMIT
+    now = db_now()
+    with audited():
+        account = Account.objects.create(
+            host=settings.LSQ_HOST,
+            sandbox=settings.SANDBOX_MODE,
+            created_at=now,
+            time_zone=settings.LSQ_TIME_ZONE or "UTC",
+            rate_calls=calls,
+            rate_seconds=seconds,
+            paused_at=None if settings.SANDBOX_MODE else now,
+            paused_by="" if settings.SANDBOX_MODE else "system",
+            pause_reason="" if settings.SANDBOX_MODE else FIRST_PAUSE,
+        )
+        record("account.created", account, actor="system", sandbox=account.sandbox)
+    return account
+
+
+def _retire(account: Account) -> None:
+    with audited():
+        Account.objects.filter(pk=account.pk).update(current=False)
+        pause_account(account, by="system", reason="Another account is configured now; this one is read-only.")
+
+
+def _follow_settings(account: Account) -> None:
+    calls, seconds = settings.LSQ_RATE_LIMIT
+    Account.objects.filter(pk=account.pk).update(host=settings.LSQ_HOST, rate_calls=calls, rate_seconds=seconds)
+    if settings.LSQ_TIME_ZONE:
+        Account.objects.filter(pk=account.pk).update(time_zone=settings.LSQ_TIME_ZONE)
+    account.refresh_from_db()
+
+
+def _zone(name: str) -> str:
+    """IANA name for what LeadSquared says, "" where it is unknown."""
+    if name in ZONES:
+        return ZONES[name]
+    plain = name.removeprefix("(").split(")")[-1].strip() or name
+    return next((zone for zone in (name, plain) if zone in available_timezones()), "")

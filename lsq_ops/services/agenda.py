@@ -1,0 +1,128 @@
+"""What is due, and in which order: reading back, sending, previews, the mirror. The tables say it; a ring only wakes
+us."""
+
+import time
+from datetime import datetime
+
+from django.db.models import Min
+
+from lsq_ops.models import ActivitySnapshot, Beat, DeletionCall, DeletionRequest, db_now, timing
+
+from . import approval, notices, preview, reading, running, verifying
+
+Lane = ActivitySnapshot.Lane
+LINGER = 3  # seconds: for what is due so soon, it isn't worth going to sleep
+
+
+def work(seconds: float | None = None) -> bool:
+    """Do what is due until nothing is, or the time is over; True where something is left to do now."""
+    until = time.monotonic() + (timing().job if seconds is None else seconds)
+    while time.monotonic() < until:
+        tend()
+        if do_one():
+            beat()
+        elif not _linger(until):
+            return False
+    return True
+
+
+def beat() -> None:
+    Beat.objects.update_or_create(name="worker", defaults={"at": db_now()})
+
+
+def tend() -> None:
+    """Move on what only waited for its time. Cheap where nothing is due; a lost ring is found here too."""
+    now = db_now()
+    approved = DeletionRequest.objects.filter(state="approved", starts_at__lte=now, account__paused_at__isnull=True)
+    for request in approved.filter(account__current=True):
+        running.start(request)
+    for request in DeletionRequest.objects.filter(state__in=("pending", "approved"), expires_at__lte=now):
+        approval.expire(request)
+    running.expire_leases()
+    verifying.order_due()
+    verifying.watch_grace()
+
+
+def do_one() -> bool:
+    """One piece of work, by lane; False where none is to be had."""
+    snapshot = reading.claim([Lane.VERIFY, Lane.SEND])
+    if snapshot is None:
+        call = running.next_call()
+        if call is not None:
+            running.send(call)
+            return True
+        snapshot = reading.claim([Lane.PREVIEW, Lane.MIRROR])
+    if snapshot is not None:
+        reading.perform(snapshot)
+        after(snapshot)
+        return True
+    return notices.send_due()
+
+
+def after(snapshot: ActivitySnapshot) -> None:
+    """Hand a finished reading on to whom it was read for."""
+    snapshot.refresh_from_db()
+    if snapshot.read_at is None or snapshot.request is None:
+        return
+    hand_on(snapshot.request)
+    if snapshot.lane == Lane.SEND:
+        # A call that waited for this reading need not wait its second out.
+        DeletionCall.objects.filter(request=snapshot.request, state="planned", not_before__gt=db_now(), tries=0).filter(
+            note__startswith="Reading what is there"
+        ).update(not_before=None)
+
+
+def hand_on(request: DeletionRequest) -> None:
+    """Whatever the finished readings of a request allow next."""
+    request.refresh_from_db()
+    preview.advance(request)
+    approval.recheck(request)
+    verifying.judge_ready(request)
+
+
+def catch_up() -> None:
+    """A worker that died between a reading and what follows from it: found here, by the tables alone."""
+    drafts = DeletionRequest.objects.filter(state="draft", versions__reading="reading")
+    waiting = drafts | DeletionRequest.objects.filter(state="pending", versions__recheck_from__isnull=False)
+    calls = DeletionCall.objects.filter(state="verifying", not_before__isnull=True)
+    for request in (waiting | DeletionRequest.objects.filter(calls__in=calls)).distinct():
+        if not request.snapshots.filter(read_at__isnull=True).exists():
+            _order_lost(request)
+            hand_on(request)
+
+
+def _order_lost(request: DeletionRequest) -> None:
+    """Readings that were never ordered because the process died right after the draft's commit."""
+    if request.state == "draft" and not request.snapshots.filter(ordered_at__gte=request.version.reading_from).exists():
+        preview.begin(request)
+
+
+def _linger(until: float) -> bool:
+    """Sleep until what is due within seconds; False where nothing is."""
+    due = _next_due()
+    if due is None:
+        return False
+    wait = (due - db_now()).total_seconds()
+    if wait > LINGER or time.monotonic() + max(wait, 0) > until:
+        return False
+    time.sleep(min(max(wait, 0.2), 1))
+    return True
+
+
+def _next_due() -> datetime | None:
+    """The earliest time that something waits for; None where nothing does."""
+    open_account = {"account__paused_at__isnull": True, "account__current": True}
+    times = [
+        DeletionRequest.objects.filter(state="approved", **open_account).aggregate(t=Min("starts_at"))["t"],
+        DeletionCall.objects.filter(state="verifying").aggregate(t=Min("not_before"))["t"],
+        DeletionCall.objects.filter(
+            state="planned",
+            request__state="running",
+            request__account__paused_at__isnull=True,
+            not_before__gt=db_now(),
+        ).aggregate(t=Min("not_before"))["t"],
+        ActivitySnapshot.objects.filter(read_at__isnull=True, not_before__gt=db_now()).aggregate(t=Min("not_before"))[
+            "t"
+        ],
+    ]
+    return min((t for t in times if t), default=None)

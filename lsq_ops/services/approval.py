@@ -1,0 +1,356 @@
+"""Submit, vote, undo: how a request comes to be approved, or not. Told in the order of life."""
+
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+
+from lsq_ops import kinds
+from lsq_ops.models import (
+    DeletionCall,
+    DeletionItem,
+    DeletionRequest,
+    RequestVersion,
+    Vote,
+    audited,
+    db_now,
+    record,
+    timing,
+)
+from lsq_ops.queue import ring
+
+from . import drafting, mirror, notices, policy, preview, reading
+from .may import Barred, enough, grant_in_force, may, need, standing_vote, valid_votes
+
+
+def submit(user: User, request: DeletionRequest) -> None:
+    """Freeze the version with its digest and tier, and ask the approvers. Barred with what is missing."""
+    with audited():
+        request = _locked(request)
+        need(user, "submit", request)
+        version, now = request.version, db_now()
+        _check_reading(version, now)
+        _check_items(request, now)
+        tier = policy.tier_of(request)
+        short = policy.shortage(request, tier)
+        if short:
+            raise Barred(short)
+        digest = preview.digest_of(version)
+        RequestVersion.objects.filter(pk=version.pk, submitted_at__isnull=True).update(
+            digest=digest,
+            submitted_at=now,
+            submitted_by=user,
+            tier=tier.name,
+            tier_reason=tier.reason,
+            approvals_needed=tier.approvals,
+            teams_needed=tier.teams,
+            wait_seconds=tier.wait,
+        )
+        expires = policy.working_days_later(now, timing().pending_working_days)
+        request.move(
+            "pending",
+            actor=str(user),
+            details={
+                "version": version.number,
+                "digest": digest,
+                "items": version.items_count,
+                "tier": tier.name,
+            },
+            state_at=now,
+            expires_at=expires,
+            attention="",
+        )
+        text = f"{version.items_count:,} items, {tier.name} tier. It expires {expires:%d %b %Y %H:%M} UTC."
+        notices.tell(policy.eligible(request), request, "please decide", text)
+
+
+def vote(
+    user: User,
+    request: DeletionRequest,
+    decision: str,
+    *,
+    digest: str,
+    reason: str = "",
+    count: int | None = None,
+) -> None:
+    """Approve, reject or ask for changes, on exactly what the voter was shown (its digest)."""
+    if request.state == "pending" and _reading_is_old(request):
+        raise Barred(_read_again(request))
+    with audited():
+        request = _locked(request)
+        need(user, "vote", request)
+        _check_shown(request, digest)
+        if request.expires_at and request.expires_at <= db_now():
+            raise Barred("This request has expired; clone it to ask again.")
+        if decision == "approve":
+            _check_count(request.version, count)
+        elif not reason.strip():
+            raise Barred("Say why: the requester will read it.")
+        made = _cast(user, request, decision, reason.strip())
+        _after_vote(request, made)
+
+
+def take_back(user: User, request: DeletionRequest) -> None:
+    """Possible until the quorum is reached; the person votes again only on a new version."""
+    with audited():
+        request = _locked(request)
+        need(user, "take_back", request)
+        old = standing_vote(user, request)
+        assert old is not None
+        _cast(user, request, Vote.Decision.WITHDRAWN, "", takes_back=old)
+
+
+def confirm_vote(user: User, request: DeletionRequest, digest: str) -> None:
+    """Another approver stands in for one whose approval lapsed while the request was on its way."""
+    with audited():
+        request = _locked(request)
+        need(user, "confirm_vote", request)
+        _check_shown(request, digest)
+        if enough(request, valid_votes(request)):
+            raise Barred("No approval has lapsed; nothing needs confirming.")
+        _cast(user, request, Vote.Decision.CONFIRM, "")
+        ring("work", request.pk)
+
+
+def withdraw(user: User, request: DeletionRequest) -> None:
+    with audited():
+        request = _locked(request)
+        need(user, "withdraw", request)
+        _end(request, "withdrawn", actor=str(user))
+
+
+def cancel(user: User, request: DeletionRequest) -> None:
+    """Undo, before anything is sent."""
+    with audited():
+        request = _locked(request)
+        need(user, "cancel", request)
+        _end(request, "cancelled", actor=str(user))
+        notices.tell(notices.owners(request), request, "cancelled", f"Cancelled by {user}. Nothing was sent.")
+
+
+def stop(user: User, request: DeletionRequest) -> tuple[int, int]:
+    """Nothing more is sent. Returns (calls that LeadSquared has taken, calls that are not sent)."""
+    from .verifying import settle
+
+    with audited():
+        request = _locked(request)
+        need(user, "stop", request)
+        now = db_now()
+        DeletionRequest.objects.filter(pk=request.pk).update(stop_asked_at=now, stop_asked_by=str(user))
+        record("request.stop_asked", request, actor=str(user))
+        taken = request.version.calls.exclude(state__in=("planned", "skipped")).count()
+        skipped = skip_planned(request, actor=str(user), why=f"stopped by {user}")
+        settle(request)
+    return taken, skipped
+
+
+def skip_planned(request: DeletionRequest, *, actor: str, why: str) -> int:
+    calls = list(DeletionCall.objects.select_for_update().filter(version=request.version, state="planned"))
+    for call in calls:
+        skip(call, actor=actor, why=why)
+    return len(calls)
+
+
+def skip(call: DeletionCall, *, actor: str, why: str, outcome: str = "skipped") -> None:
+    """End a call that was never sent, or whose items had gone before; its items get their outcome with it."""
+    now = db_now()
+    call.move("skipped", actor=actor, details={"items": call.size, "why": why[:200]}, ended_at=now, note=why[:500])
+    DeletionItem.objects.filter(call=call, outcome="").update(outcome=outcome, outcome_at=now)
+
+
+def expire(request: DeletionRequest) -> None:
+    """Pending too long, or approved and not started in time."""
+    with audited():
+        request = _locked(request)
+        if request.state in ("pending", "approved") and request.expires_at and request.expires_at <= db_now():
+            _end(request, "expired", actor="system")
+            notices.tell(notices.owners(request), request, "expired", "Nothing was sent. Clone it to ask again.")
+
+
+def recheck(request: DeletionRequest) -> None:
+    """The repeated reading of a pending request is in: the same, and the votes stand; else back to draft."""
+    version = request.version
+    if request.state != "pending" or version.recheck_from is None:
+        return
+    subjects, done = preview.subjects_and_readings(request, version.recheck_from)
+    if len(done) < len(subjects):
+        reading.order(request.account, subjects, reading.Lane.PREVIEW, since=version.recheck_from, request=request)
+        return
+    if not all(snapshot.complete for snapshot in done.values()):
+        RequestVersion.objects.filter(pk=version.pk).update(recheck_from=None)  # the next vote asks again
+        return
+    difference = _difference(request, done)
+    with audited():
+        request = _locked(request)
+        if request.state != "pending" or request.version_number != version.number:
+            return
+        if difference:
+            record("request.changed_since_submit", request, actor="system", version=version.number)
+            drafting.back_to_draft(request, difference)
+            notices.tell(notices.owners(request), request, "changed meanwhile", difference)
+        else:
+            RequestVersion.objects.filter(pk=version.pk).update(rechecked_at=db_now(), recheck_from=None)
+
+
+def _locked(request: DeletionRequest) -> DeletionRequest:
+    return DeletionRequest.objects.select_for_update(of=("self",)).select_related("account").get(pk=request.pk)
+
+
+def _check_reading(version: RequestVersion, now: datetime) -> None:
+    if version.reading == RequestVersion.Reading.READING:
+        raise Barred("The leads are still being read; submit when the reading is complete.")
+    if version.reading == RequestVersion.Reading.INCOMPLETE:
+        raise Barred(f"{version.reading_note} An incomplete reading can't be submitted; read again.")
+    if version.items_count == 0:
+        raise Barred("Nothing would go; change what is chosen.")
+    if version.read_at and (now - version.read_at).total_seconds() > timing().reading_max_age:
+        raise Barred("The reading is older than 4 hours; read again before you submit.")
+
+
+def _check_items(request: DeletionRequest, now: datetime) -> None:
+    version, clock = request.version, timing()
+    settled = now - timedelta(seconds=clock.window_settled)
+    if version.calls.filter(window_to__gt=settled).exists():
+        raise Barred("A window ends less than an hour ago; read again a little later.")
+    held = mirror.holds(request.account, _ids(version))
+    if held:
+        raise Barred(f"{len(held)} of the leads or tasks are on hold; leave them out.")
+    if not is_proven(request):
+        _check_proving(version)
+
+
+def _ids(version: RequestVersion) -> set[str]:
+    rows = version.items.values_list("record_id", "lead_id")
+    return {value for row in rows for value in row if value}
+
+
+def is_proven(request: DeletionRequest) -> bool:
+    """A request of this kind has completed by reading on this account; the sandbox counts as proven."""
+    done = DeletionRequest.objects.filter(account=request.account, kind=request.kind, state="completed")
+    return request.account.sandbox or done.exists()
+
+
+def _check_proving(version: RequestVersion) -> None:
+    clock = timing()
+    if version.leads_count > clock.proving_leads or version.items_count > clock.proving_items:
+        raise Barred(
+            f"The first request of this kind on this account proves that it works: at most {clock.proving_leads} lead"
+            f" and {clock.proving_items} items. This one has {version.items_count} items on"
+            f" {version.leads_count} leads."
+            " Once a small one has completed, this limit is gone."
+        )
+
+
+def _reading_is_old(request: DeletionRequest) -> bool:
+    version = request.version
+    read_at = version.rechecked_at or version.read_at
+    return bool(read_at and (db_now() - read_at).total_seconds() > timing().reading_max_age)
+
+
+def _read_again(request: DeletionRequest) -> str:
+    """Order the reading again unless it is under way; the sentence for the voter."""
+    version = request.version
+    if version.recheck_from is None:
+        now = db_now()
+        with transaction.atomic():
+            RequestVersion.objects.filter(pk=version.pk, recheck_from__isnull=True).update(recheck_from=now)
+            subjects = kinds.get(request.kind).subjects(preview.targets_of(version), {})
+            reading.order(request.account, subjects, reading.Lane.PREVIEW, since=now, request=request)
+    return (
+        "The reading is older than 4 hours, so the leads are being read again now. Vote when that is done: if"
+        " nothing has changed you see the same list; if something has, the request goes back to its requester."
+    )
+
+
+def _difference(request: DeletionRequest, done: dict) -> str:  # type: ignore[type-arg]
+    """What differs between the submitted reading and a new one, in words; empty where nothing does."""
+    plan = preview.make_plan(request, done)
+    version = request.version
+    salts = dict(version.items.values_list("record_id", "content__salt"))
+    hashes = dict(version.items.values_list("record_id", "content_hash"))
+    now_there = {r.id: r.raw for r in plan.items}
+    new = now_there.keys() - hashes.keys()
+    lost = hashes.keys() - now_there.keys()
+    changed = [i for i in hashes.keys() & now_there.keys() if preview.content_hash(salts[i], now_there[i]) != hashes[i]]
+    parts = [f"{len(new)} new", f"{len(lost)} no longer there", f"{len(changed)} changed"]
+    if new or lost or changed:
+        return f"Since it was submitted, items differ: {', '.join(p for p in parts if p[0] != '0')}. It was read anew."
+    texts = [preview.body_text(planned.call.body) for planned in plan.calls]
+    same = list(version.calls.order_by("number").values_list("body__text", flat=True)) == texts
+    return "" if same else "Since it was submitted, the calls that are needed differ. It was read anew."
+
+
+def _check_shown(request: DeletionRequest, digest: str) -> None:
+    if digest != request.version.digest:
+        raise Barred("What you were shown is no longer what is asked; look at the current version and decide on that.")
+
+
+def _check_count(version: RequestVersion, count: int | None) -> None:
+    if version.tier != "low" and count != version.items_count:
+        raise Barred(
+            f"Type the number of items, {version.items_count}, to approve a request of the {version.tier} tier."
+        )
+
+
+def _cast(user: User, request: DeletionRequest, decision: str, reason: str, takes_back: Vote | None = None) -> Vote:
+    grant = takes_back.grant if takes_back else grant_in_force(user)
+    if grant is None:
+        raise Barred(may(user, "vote", request).why or "You have no grant in force.")
+    try:
+        with transaction.atomic():
+            made = Vote.objects.create(
+                request=request,
+                version=request.version,
+                voter=user,
+                voter_name=user.get_full_name() or user.username,
+                grant=grant,
+                team=grant.team,
+                decision=decision,
+                digest=request.version.digest,
+                reason=reason[:1000],
+                at=db_now(),
+                takes_back=takes_back,
+            )
+    except IntegrityError as error:
+        # The database says no where we said yes: somebody was quicker, or our rule and its rule differ.
+        raise Barred(f"The vote does not count: {str(error).splitlines()[0]}.") from None
+    record(
+        f"vote.{decision}",
+        made,
+        actor=str(user),
+        request=request.pk,
+        digest=made.digest,
+        team=grant.team.name,
+    )
+    return made
+
+
+def _after_vote(request: DeletionRequest, made: Vote) -> None:
+    who, owners = made.voter_name, notices.owners(request)
+    if made.decision == Vote.Decision.REJECT:
+        _end(request, "rejected", actor=str(made.voter))
+        notices.tell(owners, request, "rejected", f"{who} rejected it: {made.reason}")
+    elif made.decision == Vote.Decision.CHANGES:
+        notices.tell(owners, request, "changes needed", f"{who}: {made.reason}")
+        drafting.back_to_draft(request, f"{who} asked for changes: {made.reason}")
+    elif enough(request, valid_votes(request)):
+        _approve(request, str(made.voter))
+        notices.tell(owners, request, "approved", "It starts by itself when the undo time is over.")
+
+
+def _approve(request: DeletionRequest, actor: str) -> None:
+    now = db_now()
+    request.move(
+        "approved",
+        actor=actor,
+        details={"digest": request.version.digest},
+        state_at=now,
+        starts_at=now + timedelta(seconds=request.version.wait_seconds),
+        expires_at=now + timedelta(seconds=timing().approved_expires),
+    )
+    ring("work", request.pk)
+
+
+def _end(request: DeletionRequest, state: str, *, actor: str) -> None:
+    now = db_now()
+    request.move(state, actor=actor, state_at=now, ended_at=now)

@@ -1,0 +1,135 @@
+"""The account's rate budget: one ring of slots for all processes on all machines.
+
+N slots; a slot is free again W seconds after its *answer* was stamped, so that however long a call was on the wire, no
+more than N of them can reach LeadSquared within W seconds. One short transaction takes the slot that frees first and
+writes the reservation with the HTTP deadline as its crash fallback; then sleep to the absolute time, call, stamp.
+"""
+
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F
+
+from lsq_ops.leadsquared.errors import Answer, Cause
+from lsq_ops.models import Account, BudgetDay, BudgetSlot, audited, db_now, record, timing
+
+RECOVERS_EVERY = 3600  # seconds after which one learnt-away call per window is tried again
+
+
+class BudgetSpent(Exception):
+    """The day's calls are used up. Nothing is lost; it goes on after midnight UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    slot_id: int
+    key: str
+
+
+class Budget:
+    """The gate of the API client: `enter` waits for a slot, `leave` stamps the answer's time."""
+
+    def __init__(self, account_id: int) -> None:
+        self.account_id = account_id
+
+    def enter(self) -> Ticket:
+        while True:
+            with transaction.atomic():
+                taken = self._take()
+            if taken:
+                ticket, wait = taken
+                if wait > 0:
+                    time.sleep(wait)
+                return ticket
+            time.sleep(0.01)
+
+    def leave(self, ticket: Ticket, answer: Answer | None) -> None:
+        """Stamp the slot; without an answer nothing was sent and the slot is free at once."""
+        account = Account.objects.get(pk=self.account_id)
+        free_at = _epoch() + (account.rate_seconds if answer else 0)
+        BudgetSlot.objects.filter(pk=ticket.slot_id, ticket=ticket.key).update(free_at=free_at, ticket="")
+        if answer and answer.cause == Cause.RATE:
+            self._learn(answer)
+
+    def _take(self) -> tuple[Ticket, float] | None:
+        account = Account.objects.get(pk=self.account_id)
+        size = size_of(account)
+        slots = BudgetSlot.objects.filter(account=account, number__lt=size)
+        slot = (
+            slots.select_for_update(skip_locked=connection.vendor == "postgresql").order_by("free_at", "number").first()
+        )
+        if slot is None:
+            return self._fill(account, size)
+        now = _epoch()
+        at = max(now, slot.free_at, account.hold_until)
+        key = uuid.uuid4().hex
+        fallback = at + timing().http_deadline + account.rate_seconds
+        BudgetSlot.objects.filter(pk=slot.pk).update(free_at=fallback, ticket=key)
+        _count_today(account)
+        return Ticket(slot.pk, key), at - now
+
+    def _fill(self, account: Account, size: int) -> None:
+        """Slots are made when first needed; several processes may do it at once."""
+        rows = [BudgetSlot(account=account, number=number) for number in range(size)]
+        BudgetSlot.objects.bulk_create(rows, ignore_conflicts=True)
+
+    def _learn(self, answer: Answer) -> None:
+        """LeadSquared said how many calls it takes: everybody waits the window, and N is lowered if it must be."""
+        with audited():
+            account = Account.objects.select_for_update().get(pk=self.account_id)
+            seconds = answer.rate.seconds if answer.rate else account.rate_seconds
+            account.hold_until = max(account.hold_until, _epoch() + seconds)
+            said = answer.rate.n if answer.rate else account.rate_calls
+            lower = max(1, min(_ours(said), size_of(account) - 1))
+            account.learnt_calls, account.learnt_at = lower, db_now()
+            account.save(update_fields=["hold_until", "learnt_calls", "learnt_at"])
+            record("account.learnt", account, actor="system", calls=lower, seconds=seconds)
+
+
+def size_of(account: Account) -> int:
+    """Calls per window that are ours: the limit less the reserve, lowered by what was learnt, recovering slowly."""
+    ours = _ours(account.rate_calls)
+    if account.learnt_calls is None or account.learnt_at is None:
+        return ours
+    recovered = int((datetime.now(UTC) - account.learnt_at).total_seconds() // RECOVERS_EVERY)
+    return max(1, min(ours, account.learnt_calls + recovered))
+
+
+def _ours(limit: int) -> int:
+    return max(1, int(limit * (1 - settings.LSQ_RESERVE) + 1e-9))
+
+
+def daily_cap() -> int | None:
+    """Calls a day that are ours; None where no daily limit is set."""
+    limit = settings.LSQ_DAILY_LIMIT
+    return _ours(limit) if limit else None
+
+
+def used_today(account: Account) -> int:
+    row = BudgetDay.objects.filter(account=account, day=db_now().date()).first()
+    return row.calls if row else 0
+
+
+def in_window(account: Account) -> int:
+    """Slots that are taken or not yet free again."""
+    return BudgetSlot.objects.filter(account=account, free_at__gt=_epoch()).count()
+
+
+def _count_today(account: Account) -> None:
+    day, cap = db_now().date(), daily_cap()
+    rows = BudgetDay.objects.filter(account=account, day=day)
+    if cap is not None:
+        rows = rows.filter(calls__lt=cap)
+    if rows.update(calls=F("calls") + 1):
+        return
+    _, made = BudgetDay.objects.get_or_create(account=account, day=day, defaults={"calls": 1})
+    if not made:
+        raise BudgetSpent(f"The {cap} calls of today are used up; it goes on after midnight UTC.")
+
+
+def _epoch() -> float:
+    return db_now().timestamp()

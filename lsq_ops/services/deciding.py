@@ -1,0 +1,117 @@
+"""What stays unknown is decided by two operators: one proposes, another confirms; neither is involved in the
+request."""
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+
+from lsq_ops.models import Decision, DeletionCall, DeletionItem, DeletionRequest, audited, db_now, record
+from lsq_ops.queue import ring
+
+from . import approval, notices, reading, verifying
+from .may import Barred, need
+
+
+def propose(user: User, request: DeletionRequest, call: DeletionCall | None, choice: str, reason: str) -> Decision:
+    """Propose a second send or the end of a call, or to close the request by hand."""
+    need(user, "close" if choice == "close" else "propose", request)
+    if not reason.strip():
+        raise Barred("Say why: the second operator and the auditors will read it.")
+    if choice != "close" and (call is None or not is_open_question(call)):
+        raise Barred("This call is not waiting for a decision.")
+    try:
+        with audited():
+            made = Decision.objects.create(
+                request=request,
+                call=None if choice == "close" else call,
+                choice=choice,
+                reason=reason.strip()[:1000],
+                proposed_by=user,
+                proposed_at=db_now(),
+            )
+            record("decision.proposed", made, actor=str(user), request=request.pk, choice=choice)
+            others = [person for person in notices.operators() if person.pk != user.pk]
+            notices.tell(others, request, "confirm a decision", f"{user} proposes to {made.get_choice_display()}.")
+    except IntegrityError:
+        raise Barred("Somebody has proposed a decision already; confirm that one.") from None
+    return made
+
+
+def confirm(user: User, decision: Decision) -> None:
+    """The second operator's word; then it is done."""
+    need(user, "confirm_decision", decision.request)
+    if decision.proposed_by_id == user.pk:
+        raise Barred("You proposed this; another operator confirms it.")
+    with audited():
+        request = DeletionRequest.objects.select_for_update().get(pk=decision.request_id)
+        now = db_now()
+        with transaction.atomic():
+            rows = Decision.objects.filter(pk=decision.pk, confirmed_at__isnull=True)
+            if not rows.update(confirmed_by=user, confirmed_at=now):
+                raise Barred("This decision was confirmed already.")
+        decision.refresh_from_db()
+        record("decision.confirmed", decision, actor=str(user), request=request.pk, choice=decision.choice)
+        _carry_out(request, decision, str(user))
+        ring("work", request.pk)
+
+
+def is_open_question(call: DeletionCall) -> bool:
+    """Sent, outcome unknown, grace over, still there."""
+    return call.state == "verifying" and verifying.is_past_grace(call)
+
+
+def _carry_out(request: DeletionRequest, decision: Decision, actor: str) -> None:
+    if decision.choice == Decision.Choice.CLOSE:
+        close(request, actor)
+        return
+    call = decision.call
+    assert call is not None
+    if not is_open_question(call):
+        raise Barred("The call has ended meanwhile; nothing is left to decide.")
+    if decision.choice == Decision.Choice.RESEND:
+        attempt = call.attempts.order_by("-number").first()
+        assert attempt is not None
+        verifying.resolve(attempt)
+        call.move(
+            "planned",
+            actor=actor,
+            not_before=None,
+            claimed_until=None,
+            note="A second send was decided by two people.",
+        )
+    else:
+        end_as_read(call, actor)
+    verifying.settle(request)
+
+
+def end_as_read(call: DeletionCall, actor: str) -> None:
+    """End a call by its last complete reading; what can't be read is said to be unverifiable."""
+    subjects = verifying.subjects_of(call)
+    done = reading.finished(call.request, call.sent_at or call.request.created_at)
+    used = [done[s] for s in subjects if s in done and done[s].complete]
+    if len(used) == len(subjects):
+        verifying.decide(call, used, final=True)
+        return
+    attempt = call.attempts.order_by("-number").first()
+    assert attempt is not None
+    verifying.end(
+        call,
+        attempt,
+        "unverifiable",
+        list(call.items.all()),
+        set(),
+        set(),
+        "ended by two people, not readable",
+    )
+
+
+def close(request: DeletionRequest, actor: str) -> None:
+    """Closed by two people: what was not sent is skipped, what was sent ends as it was last read."""
+    approval.skip_planned(request, actor=actor, why="closed by two people")
+    for call in request.version.calls.filter(state="verifying"):
+        end_as_read(call, actor)
+    if request.version.calls.filter(state="sent").exists():
+        raise Barred("A call is on its way this very moment; try again in a minute.")
+    DeletionItem.objects.filter(version=request.version, outcome="").update(outcome="unverifiable", outcome_at=db_now())
+    request.refresh_from_db()
+    now = db_now()
+    request.move("closed", actor=actor, state_at=now, ended_at=now)

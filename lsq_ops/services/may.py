@@ -1,0 +1,191 @@
+"""One answer to "may this person do that, and if not, why not": for pages, services and tests alike.
+
+A superuser flag gives no exception. The database guards say the same again for votes and attempts.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+from lsq_ops.models import ApproverGrant, Attempt, Decision, DeletionRequest, Vote, db_now
+
+REQUESTER, APPROVER, OPERATOR = "Requester", "Approver", "Operator"
+AUDITOR, POLICY_ADMIN = "Auditor", "Policy admin"
+ROLES = (REQUESTER, APPROVER, OPERATOR, AUDITOR, POLICY_ADMIN)
+
+ROLE_OF: dict[str, tuple[str, ...]] = {
+    "refresh_mirror": (REQUESTER,),
+    "draft": (REQUESTER,),
+    "edit": (REQUESTER,),
+    "submit": (REQUESTER,),
+    "withdraw": (REQUESTER,),
+    "clone": (REQUESTER,),
+    "cancel": (REQUESTER, APPROVER),
+    "stop": (REQUESTER, APPROVER, OPERATOR),
+    "vote": (APPROVER,),
+    "take_back": (APPROVER,),
+    "confirm_vote": (APPROVER,),
+    "test_connection": (OPERATOR,),
+    "pause": (OPERATOR,),
+    "resume": (OPERATOR,),
+    "reverify": (OPERATOR,),
+    "propose": (OPERATOR,),
+    "confirm_decision": (OPERATOR,),
+    "close": (OPERATOR,),
+    "verify_trail": (AUDITOR,),
+    "export_trail": (AUDITOR,),
+    "manage_people": (POLICY_ADMIN,),
+    "manage_holds": (POLICY_ADMIN,),
+}
+STATES_OF: dict[str, tuple[str, ...]] = {
+    "edit": ("draft",),
+    "submit": ("draft",),
+    "withdraw": ("draft", "pending"),
+    "cancel": ("pending", "approved"),
+    "stop": ("running", "needs_attention"),
+    "vote": ("pending",),
+    "take_back": ("pending",),
+    "confirm_vote": ("approved", "running", "needs_attention"),
+    "reverify": ("running", "needs_attention"),
+    "propose": ("running", "needs_attention"),
+    "confirm_decision": ("running", "needs_attention"),
+    "close": ("needs_attention",),
+}
+
+
+class Barred(Exception):
+    """No, and why: a clear sentence for the person who asked. Nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    why: str = ""
+
+    def __bool__(self) -> bool:
+        return not self.why
+
+
+Person = AbstractBaseUser | AnonymousUser | Any
+
+
+def roles_of(user: Person) -> set[str]:
+    """The roles of an active user, by group; empty for anybody else."""
+    if not user.is_authenticated or not user.is_active:
+        return set()
+    if not hasattr(user, "_lsq_roles"):
+        user._lsq_roles = set(user.groups.filter(name__in=ROLES).values_list("name", flat=True))
+    return set(user._lsq_roles)
+
+
+def may(user: Person, verb: str, obj: Any = None) -> Verdict:
+    """May `user` do `verb` (to `obj`, a DeletionRequest where the verb is about one)? Falsy with `.why` if not."""
+    if verb == "look":
+        return Verdict() if user.is_authenticated and user.is_active and user.is_staff else Verdict("Sign in first.")
+    if not roles_of(user) & set(ROLE_OF[verb]):
+        return Verdict(f"Only {_either(ROLE_OF[verb])} may do this; ask a policy admin for the role.")
+    if not isinstance(obj, DeletionRequest):
+        return Verdict()
+    return _state(verb, obj) or _person(user, verb, obj)
+
+
+def need(user: Person, verb: str, obj: Any = None) -> None:
+    """Barred with the reason unless `may`."""
+    verdict = may(user, verb, obj)
+    if not verdict:
+        raise Barred(verdict.why)
+
+
+def _either(roles: tuple[str, ...]) -> str:
+    return " or ".join(f"{'an' if role[0] in 'AO' else 'a'} {role.lower()}" for role in roles)
+
+
+def _state(verb: str, request: DeletionRequest) -> Verdict | None:
+    """None where the state allows it: the next question follows."""
+    if not request.account.current and verb != "clone":
+        return Verdict("This request belongs to another LeadSquared account; it is read-only.")
+    states = STATES_OF.get(verb)
+    if states and request.state not in states:
+        return Verdict(
+            f"{request} is {request.get_state_display()}; this is possible only while it is {_listed(states)}."
+        )
+    return None
+
+
+def _listed(states: tuple[str, ...]) -> str:
+    return " or ".join(DeletionRequest.State(state).label for state in states)
+
+
+def _person(user: Person, verb: str, request: DeletionRequest) -> Verdict:
+    if verb in ("vote", "confirm_vote"):
+        return _voter(user, request)
+    if verb == "take_back" and not standing_vote(user, request):
+        return Verdict("You have no vote on this version.")
+    if verb in ("propose", "confirm_decision", "close") and involved(user, request):
+        return Verdict("You made, edited or asked for this request; an operator who didn't decides on it.")
+    return Verdict()
+
+
+def _voter(user: Person, request: DeletionRequest) -> Verdict:
+    if involved(user, request):
+        return Verdict(f"You {involved(user, request)} this request; somebody else decides on it.")
+    if grant_in_force(user) is None:
+        return Verdict(_grant_trouble(user))
+    if Vote.objects.filter(version=request.version, voter=user).exists():
+        return Verdict("You have voted on this version already.")
+    return Verdict()
+
+
+def involved(user: Person, request: DeletionRequest) -> str:
+    """ "made", "edited" or "asked for", over all versions; empty for somebody who did none of it."""
+    if request.requester_id == user.pk:
+        return "made"
+    versions = request.versions.all()
+    if versions.filter(editor=user).exists() or versions.filter(submitted_by=user).exists():
+        return "edited"
+    return "asked for" if versions.filter(asked_by=user).exists() else ""
+
+
+def grant_in_force(user: Person) -> ApproverGrant | None:
+    return ApproverGrant.objects.filter(user=user, revoked_at__isnull=True, counts_from__lte=db_now()).first()
+
+
+def _grant_trouble(user: Person) -> str:
+    coming = ApproverGrant.objects.filter(user=user, revoked_at__isnull=True).first()
+    if coming:
+        return f"Your grant as approver counts from {coming.counts_from:%d %b %Y %H:%M} UTC."
+    return "You have no grant as approver; a policy admin gives one, with a team."
+
+
+def standing_vote(user: Person, request: DeletionRequest) -> Vote | None:
+    """The user's vote on the current version that was not taken back."""
+    votes = Vote.objects.filter(version=request.version, voter=user, takes_back__isnull=True)
+    return votes.filter(taken_back_by__isnull=True).first()
+
+
+def valid_votes(request: DeletionRequest) -> list[Vote]:
+    """Approvals that count now: on the current digest, not taken back, voter active and granted."""
+    votes = Vote.objects.filter(
+        version=request.version,
+        digest=request.version.digest,
+        decision__in=("approve", "confirm"),
+        taken_back_by__isnull=True,
+        voter__is_active=True,
+        grant__revoked_at__isnull=True,
+        grant__counts_from__lte=db_now(),
+    )
+    return list(votes.select_related("voter", "team"))
+
+
+def enough(request: DeletionRequest, votes: list[Vote]) -> bool:
+    version = request.version
+    teams = {vote.team_id for vote in votes}
+    return len(votes) >= max(1, version.approvals_needed) and len(teams) >= version.teams_needed
+
+
+def open_decision(request: DeletionRequest) -> Decision | None:
+    return request.decisions.filter(confirmed_at__isnull=True).first()
+
+
+def unresolved(request: DeletionRequest) -> list[Attempt]:
+    return list(request.attempts.filter(resolved_at__isnull=True))

@@ -1,0 +1,363 @@
+"""The preview: from readings to items, kept neighbours and calls; the digest over all of it; what the page says of
+it."""
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, Max, Min
+
+from lsq_ops import kinds
+from lsq_ops.kinds.base import Limits, Plan, Record, Subject, Target
+from lsq_ops.models import (
+    CallBody,
+    DeletionCall,
+    DeletionItem,
+    DeletionRequest,
+    ItemContent,
+    KeptNeighbour,
+    RequestVersion,
+    audited,
+    db_now,
+    timing,
+)
+from lsq_ops.models.audit import canonical
+
+from . import budget, mirror, reading
+
+BATCH = 500
+Reading = RequestVersion.Reading
+
+
+def begin(request: DeletionRequest) -> None:
+    """Order the readings of a new version."""
+    subjects = kinds.get(request.kind).subjects(targets_of(request.version), {})
+    reading.order(request.account, subjects, reading.Lane.PREVIEW, since=request.version.reading_from, request=request)
+
+
+def targets_of(version: RequestVersion) -> list[Target]:
+    rows = version.targets.values_list("record_type", "record_id", "lead_id", "owner_id")
+    return [Target(*row) for row in rows]
+
+
+def subjects_and_readings(
+    request: DeletionRequest, since: datetime
+) -> tuple[list[Subject], dict[Subject, reading.Snapshot]]:
+    """All that the preview wants read, also what the readings so far name; and what is read."""
+    kind, targets = kinds.get(request.kind), targets_of(request.version)
+    done = reading.finished(request, since)
+    subjects = kind.subjects(targets, {})
+    if all(subject in done for subject in subjects):
+        subjects = kind.subjects(targets, reading.contents(done.values()))
+    return subjects, {subject: done[subject] for subject in subjects if subject in done}
+
+
+def progress(request: DeletionRequest) -> tuple[int, int]:
+    """(readings done, readings wanted) of the preview under way; cheap enough for a page that asks every two
+    seconds."""
+    version = request.version
+    since = version.recheck_from or version.reading_from
+    rows = request.snapshots.filter(lane=reading.Lane.PREVIEW, ordered_at__gte=since)
+    return rows.filter(read_at__isnull=False).count(), rows.count()
+
+
+def advance(request: DeletionRequest) -> None:
+    """A reading came in: order what it names, or, when all are there, make the plan. Safe to call at any time."""
+    version = request.version
+    if request.state != "draft" or version.reading != Reading.READING:
+        return
+    subjects, done = subjects_and_readings(request, version.reading_from)
+    if len(done) < len(subjects):
+        reading.order(request.account, subjects, reading.Lane.PREVIEW, since=version.reading_from, request=request)
+        return
+    whole = all(snapshot.complete for snapshot in done.values())
+    plan = make_plan(request, done) if whole else None
+    with audited():
+        locked = DeletionRequest.objects.select_for_update().get(pk=request.pk)
+        fresh = RequestVersion.objects.filter(pk=version.pk, reading=Reading.READING, submitted_at__isnull=True)
+        if locked.version_number != version.number or not fresh.exists():
+            return
+        if plan is None:
+            why = next(snapshot.why for snapshot in done.values() if not snapshot.complete)
+            fresh.update(reading=Reading.INCOMPLETE, reading_note=f"A reading is not complete: {why}"[:500])
+        else:
+            _store(request, version, plan, done)
+    request.refresh_from_db()
+
+
+def make_plan(request: DeletionRequest, snapshots: dict[Subject, reading.Snapshot]) -> Plan:
+    kind, version = kinds.get(request.kind), request.version
+    readings = reading.contents(snapshots.values())
+    targets = targets_of(version)
+    ids = {i for t in targets for i in (t.record_id, t.lead_id) if i} | {s[1] for s in snapshots}
+    limits = Limits(
+        now=db_now(),
+        settled_seconds=timing().window_settled,
+        tasks_per_call=settings.LSQ_TASKS_PER_CALL,
+        held=frozenset(mirror.holds(request.account, ids)),
+    )
+    return kind.plan(targets, version.parameters, readings, limits)
+
+
+def digest_of(version: RequestVersion) -> str:
+    """SHA-256 over the canonical JSON of all that is approved, computed from the rows and the very bytes of the
+    calls."""
+    request = version.request
+    items = version.items.order_by("record_id").values_list("record_id", "content_hash")
+    bodies = CallBody.objects.filter(call__version=version).order_by("call__number").values_list("text", flat=True)
+    return _sha(
+        canonical(
+            {
+                "account": [request.account.org_id, request.account_id],
+                "host": request.account.host if not request.account.sandbox else "sandbox",
+                "kind": request.kind,
+                "parameters": version.parameters,
+                "items": [list(item) for item in items],
+                "kept": version.kept_hash,
+                "calls": [_sha(text) for text in bodies],
+            }
+        )
+    )
+
+
+def content_hash(salt: str, raw: dict[str, Any]) -> str:
+    """The salt keeps a short content from being guessed from its hash once the content is erased."""
+    return _sha(salt + canonical(raw))
+
+
+def kept_hash(ids: Iterable[str]) -> str:
+    return _sha("\n".join(sorted(ids)))
+
+
+def body_text(body: dict[str, Any]) -> str:
+    return canonical(body)
+
+
+def _store(
+    request: DeletionRequest, version: RequestVersion, plan: Plan, done: dict[Subject, reading.Snapshot]
+) -> None:
+    calls = _store_calls(request, version, plan)
+    odd = _odd(plan.items)
+    items = [
+        DeletionItem(
+            version=version,
+            call=call,
+            record_id=r.id,
+            lead_id=r.lead_id,
+            owner_id=r.owner_id,
+            event_code=r.code,
+            label=r.label[:300],
+            at=r.at,
+            content_hash="",
+            odd=odd.get(r.id, ""),
+        )
+        for call, planned in zip(calls, plan.calls, strict=True)
+        for r in planned.items
+    ]
+    salts = [secrets.token_hex(16) for _ in items]
+    for item, salt, record in zip(items, salts, plan.items, strict=True):
+        item.content_hash = content_hash(salt, record.raw)
+    DeletionItem.objects.bulk_create(items, batch_size=BATCH)
+    ItemContent.objects.bulk_create(
+        (ItemContent(item=i, salt=s, raw=r.raw) for i, s, r in zip(items, salts, plan.items, strict=True)),
+        batch_size=BATCH,
+    )
+    KeptNeighbour.objects.bulk_create(_kept_rows(version, plan), batch_size=BATCH)
+    RequestVersion.objects.filter(pk=version.pk).update(
+        reading=Reading.COMPLETE,
+        reading_note=_note(plan, done),
+        read_at=db_now(),
+        items_count=len(items),
+        leads_count=len({i.lead_id for i in items if i.lead_id}),
+        kept_count=len(plan.kept),
+        left_out_count=len(plan.left_out),
+        calls_count=len(calls),
+        kept_hash=kept_hash([r.id for r in plan.kept] + [r.id for r, _ in plan.left_out]),
+        shares=_shares(plan, done),
+    )
+
+
+def _store_calls(request: DeletionRequest, version: RequestVersion, plan: Plan) -> list[DeletionCall]:
+    texts = [body_text(planned.call.body) for planned in plan.calls]
+    calls = DeletionCall.objects.bulk_create(
+        [
+            DeletionCall(
+                request=request,
+                version=version,
+                number=number,
+                path=planned.call.path,
+                lead_id=planned.lead_id,
+                owner_id=planned.owner_id,
+                size=len(planned.items),
+                window_from=planned.window[0] if planned.window else None,
+                window_to=planned.window[1] if planned.window else None,
+                codes=list(planned.codes),
+                body_hash=_sha(text),
+            )
+            for number, (planned, text) in enumerate(zip(plan.calls, texts, strict=True), 1)
+        ],
+        batch_size=BATCH,
+    )
+    CallBody.objects.bulk_create(
+        (CallBody(call=call, text=text) for call, text in zip(calls, texts, strict=True)), batch_size=BATCH
+    )
+    return calls
+
+
+def _kept_rows(version: RequestVersion, plan: Plan) -> Iterator[KeptNeighbour]:
+    for record, why in [(r, "") for r in plan.kept] + plan.left_out:
+        yield KeptNeighbour(
+            version=version,
+            record_id=record.id,
+            lead_id=record.lead_id,
+            event_code=record.code,
+            label=record.label[:300],
+            at=record.at,
+            why=why,
+        )
+
+
+def _note(plan: Plan, done: dict[Subject, reading.Snapshot]) -> str:
+    gone = sum(1 for snapshot in done.values() if snapshot.lead_gone)
+    if gone:
+        return f"{gone} of the leads no longer exist in LeadSquared: deleted or merged."
+    return "" if plan.calls else "Nothing matches: no record of these leads would go."
+
+
+def _shares(plan: Plan, done: dict[Subject, reading.Snapshot]) -> dict[str, list[int]]:
+    """Lead -> [items, all its activities in the reading]; only where the activities were read."""
+    goes: dict[str, int] = {}
+    for record in plan.items:
+        goes[record.lead_id] = goes.get(record.lead_id, 0) + 1
+    return {
+        lead: [goes.get(lead, 0), snapshot.records]
+        for (subject, lead), snapshot in done.items()
+        if subject == "lead_activities" and goes.get(lead)
+    }
+
+
+def _odd(items: list[Record]) -> dict[str, str]:
+    """The odd ones out: made by somebody who made few of them, or on a Sunday."""
+    if len(items) < 10:
+        return {}
+    by: dict[str, int] = {}
+    for record in items:
+        by[record.by] = by.get(record.by, 0) + 1
+    odd = {}
+    for record in items:
+        if by[record.by] * 10 <= len(items):
+            odd[record.id] = "made by somebody else than most"
+        elif record.at and record.at.weekday() == 6:
+            odd[record.id] = "on a Sunday"
+    return odd if len(odd) * 2 <= len(items) else {}
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class Facts:
+    """What a request's page says of what would go."""
+
+    description: str
+    items: int = 0
+    leads: int = 0
+    owners: int = 0
+    types: int = 0
+    kept: int = 0
+    left_out: int = 0
+    near_misses: int = 0
+    calls: int = 0
+    oldest: datetime | None = None
+    newest: datetime | None = None
+    shares_over_60: int = 0
+    odd: int = 0
+    same_leads_elsewhere: list[int] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    progress: tuple[int, int] = (0, 0)
+    cost_calls: int = 0
+    cost_seconds: tuple[int, int] = (0, 0)
+    cost_day_percent: float | None = None
+    cap_days: int = 0
+
+
+def facts(request: DeletionRequest) -> Facts:
+    """Counted from the stored version, so that page, mail and report say the same."""
+    version, kind = request.version, kinds.get(request.kind)
+    made = Facts(kind.describe(version.parameters, request.account), progress=progress(request))
+    if version.reading != Reading.COMPLETE:
+        made.warnings = [version.reading_note] if version.reading_note else []
+        return made
+    made.items, made.leads, made.kept = version.items_count, version.leads_count, version.kept_count
+    made.left_out, made.calls = version.left_out_count, version.calls_count
+    counted = version.items.aggregate(
+        oldest=Min("at"),
+        newest=Max("at"),
+        owners=Count("owner_id", distinct=True),
+        types=Count("event_code", distinct=True),
+    )
+    made.oldest, made.newest = counted["oldest"], counted["newest"]
+    made.owners, made.types = counted["owners"], counted["types"]
+    made.odd = version.items.exclude(odd="").count()
+    made.near_misses = _near_misses(version)
+    made.shares_over_60 = sum(1 for goes, all_of in version.shares.values() if all_of >= 10 and goes * 10 >= all_of * 6)
+    made.same_leads_elsewhere = _elsewhere(request, version)
+    _cost(made, request)
+    made.warnings = list(_warnings(made, request, kind.warnings))
+    return made
+
+
+def _near_misses(version: RequestVersion) -> int:
+    """Kept records of the same code and lead within an hour of a window."""
+    hour, near = timedelta(hours=1), 0
+    calls = version.calls.exclude(window_from=None).values_list("lead_id", "codes", "window_from", "window_to")
+    for lead, codes, start, end in calls[:200]:
+        kept = version.kept.filter(lead_id=lead, at__gte=start - hour, at__lte=end + hour)
+        near += (kept.filter(event_code__in=codes) if codes else kept).count()
+    return near
+
+
+def _elsewhere(request: DeletionRequest, version: RequestVersion) -> list[int]:
+    """Open requests that have a lead in common with this one."""
+    if version.leads_count > BATCH:
+        return []
+    leads = list(version.items.exclude(lead_id="").values_list("lead_id", flat=True).distinct().order_by())
+    others = DeletionRequest.objects.filter(
+        state__in=DeletionRequest.open_states(), versions__calls__items__lead_id__in=leads
+    )
+    return sorted(set(others.exclude(pk=request.pk).values_list("pk", flat=True)))
+
+
+def _cost(made: Facts, request: DeletionRequest) -> None:
+    """API calls still to come: a reading before and one after each call, of at least two pages each."""
+    account, size = request.account, budget.size_of(request.account)
+    made.cost_calls = made.calls + 4 * max(made.leads, made.calls if request.kind != "tasks" else made.leads + 4)
+    pace = size / account.rate_seconds
+    made.cost_seconds = (int(made.cost_calls / pace) + 1, int(made.cost_calls * 2 / pace) + 60)
+    cap = budget.daily_cap()
+    made.cost_day_percent = round(100 * made.cost_calls / cap, 1) if cap else None
+    made.cap_days = made.items // timing().items_per_day
+
+
+def _warnings(made: Facts, request: DeletionRequest, of_kind: tuple[str, ...]) -> Iterator[str]:
+    yield from of_kind
+    if request.version.reading_note:
+        yield request.version.reading_note
+    if made.odd:
+        yield f"{made.odd} of {made.items:,} are odd ones out: made by somebody else than most, or on a Sunday."
+    if made.shares_over_60:
+        yield f"{made.shares_over_60} leads would lose 60 % or more of their history."
+    if made.near_misses:
+        yield f"{made.near_misses} records that stay are within an hour of a window."
+    if made.left_out:
+        yield f"{made.left_out} chosen records are left out; What stays says why for each."
+    if made.same_leads_elsewhere:
+        listed = ", ".join(f"DR-{pk}" for pk in made.same_leads_elsewhere[:5])
+        yield f"Some of these leads are in other open requests too: {listed}."
+    if made.cap_days:
+        yield f"The daily cap of {timing().items_per_day:,} items spreads this over {made.cap_days + 1} days."

@@ -1,0 +1,205 @@
+"""Readings, from the order to the finished snapshot. Every look at LeadSquared's records goes through here.
+
+Ordering a reading writes a row; a worker claims it by lane, reads, and fills it once. A reading that is not whole
+says so, and nothing is concluded from what is absent in it.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from django.db.models import F, Q
+
+from lsq_ops import kinds
+from lsq_ops.kinds.base import Reading, Readings, Record, Subject
+from lsq_ops.leadsquared.client import Client
+from lsq_ops.leadsquared.errors import KeysRefused, LeadNotFound, LeadSquaredError, RateLimited
+from lsq_ops.leadsquared.paging import OffsetMeaning
+from lsq_ops.models import (
+    Account,
+    ActivitySnapshot,
+    DeletionRequest,
+    SnapshotContent,
+    audited,
+    db_now,
+    timing,
+)
+from lsq_ops.models.evidence import pack
+from lsq_ops.queue import ring
+
+from . import accounts, mirror
+from .budget import BudgetSpent
+
+Snapshot = ActivitySnapshot
+Lane = ActivitySnapshot.Lane
+
+
+def order(
+    account: Account,
+    subjects: Iterable[Subject],
+    lane: int,
+    *,
+    since: datetime,
+    request: DeletionRequest | None = None,
+    not_before: datetime | None = None,
+) -> list[Subject]:
+    """Order those of `subjects` for which no reading begun since then is there or to come; returns them."""
+    wanted = list(dict.fromkeys(subjects))
+    there = Snapshot.objects.filter(account=account, request=request)
+    if len(wanted) <= 100:
+        there = there.filter(subject_id__in=[subject_id for _, subject_id in wanted])
+    # Not begun yet, or begun since then; a finished one only if it is whole.
+    there = there.filter(
+        Q(read_at__isnull=True, started_at__isnull=True)
+        | (Q(started_at__gte=since) & (Q(read_at__isnull=True) | Q(complete=True)))
+    )
+    have = set(there.values_list("subject", "subject_id"))
+    missing = [subject for subject in wanted if subject not in have]
+    now = db_now()
+    Snapshot.objects.bulk_create(
+        Snapshot(
+            account=account,
+            request=request,
+            subject=subject,
+            subject_id=subject_id,
+            lane=lane,
+            ordered_at=now,
+            not_before=not_before,
+        )
+        for subject, subject_id in missing
+    )
+    if missing:
+        ring("work", request.pk if request else None)
+    return missing
+
+
+def finished(request: DeletionRequest, since: datetime, until: datetime | None = None) -> dict[Subject, Snapshot]:
+    """The newest finished reading of each subject for a request, begun since (and finished until) then."""
+    snapshots = Snapshot.objects.filter(request=request, started_at__gte=since, read_at__isnull=False)
+    if until:
+        snapshots = snapshots.filter(read_at__lte=until)
+    return {(snapshot.subject, snapshot.subject_id): snapshot for snapshot in snapshots.order_by("read_at", "id")}
+
+
+def contents(snapshots: Iterable[Snapshot]) -> Readings:
+    """What the snapshots hold, by subject."""
+    return {
+        (s.subject, s.subject_id): Reading(rows=s.rows(), complete=s.complete, lead_gone=s.lead_gone) for s in snapshots
+    }
+
+
+def found(kind: str, snapshots: Iterable[Snapshot]) -> dict[str, Record]:
+    """Record id -> record over finished snapshots. One list reading serves many calls, so the last ones are remembered:
+    a finished snapshot never changes."""
+    return _found(kind, tuple(sorted(snapshot.pk for snapshot in snapshots)))
+
+
+@lru_cache(maxsize=2)
+def _found(kind: str, pks: tuple[int, ...]) -> dict[str, Record]:
+    return kinds.get(kind).find(contents(Snapshot.objects.filter(pk__in=pks).select_related("content")))
+
+
+def claim(lanes: Iterable[int]) -> Snapshot | None:
+    """The next reading to do in these lanes, ours for the time of a lease; None where there is none."""
+    while True:
+        now = db_now()
+        waiting = Snapshot.objects.filter(read_at__isnull=True, lane__in=list(lanes), account__current=True)
+        waiting = waiting.filter(Q(not_before__isnull=True) | Q(not_before__lte=now))
+        waiting = waiting.filter(Q(claimed_until__isnull=True) | Q(claimed_until__lt=now))
+        snapshot = waiting.select_related("account", "request").order_by("lane", "id").first()
+        if snapshot is None:
+            return None
+        ours = Snapshot.objects.filter(pk=snapshot.pk, claimed_until=snapshot.claimed_until, read_at__isnull=True)
+        if snapshot.claimed_until is None:
+            ours = Snapshot.objects.filter(pk=snapshot.pk, claimed_until__isnull=True, read_at__isnull=True)
+        lease = now + timedelta(seconds=timing().claim_lease)
+        if ours.update(claimed_until=lease, started_at=now, tries=F("tries") + 1):
+            snapshot.refresh_from_db()
+            return snapshot
+
+
+def perform(snapshot: Snapshot) -> None:
+    """Read the subject now and fill the snapshot, or put it off. Never raises for what LeadSquared does."""
+    client = accounts.client(snapshot.account)
+    try:
+        rows, complete, why, gone = _read(client, snapshot)
+    except BudgetSpent:
+        _put_off(snapshot, seconds=600)
+    except RateLimited:
+        _put_off(snapshot, seconds=snapshot.account.rate_seconds)
+    except KeysRefused as error:
+        accounts.pause_account(snapshot.account, by="system", reason=accounts.in_words(error))
+        _put_off(snapshot, seconds=timing().read_retries[-1])
+    except LeadSquaredError as error:
+        _try_again(snapshot, accounts.in_words(error))
+    else:
+        if complete:
+            fill(snapshot, rows, complete=True, gone=gone)
+        else:
+            _try_again(snapshot, why, rows)
+
+
+def fill(snapshot: Snapshot, rows: list[dict[str, Any]], *, complete: bool, why: str = "", gone: bool = False) -> None:
+    """Write the reading, once: its content, its hash, whether it is whole; and the mirror with it."""
+    packed, sha256 = pack(rows)
+    with audited():
+        ours = Snapshot.objects.filter(pk=snapshot.pk, read_at__isnull=True, started_at=snapshot.started_at)
+        # The content first: once `read_at` is set, the row is frozen.
+        SnapshotContent.objects.update_or_create(snapshot=snapshot, defaults={"packed": packed})
+        won = ours.update(
+            read_at=db_now(),
+            complete=complete,
+            lead_gone=gone,
+            why=why[:300],
+            records=len(rows),
+            sha256=sha256,
+        )
+        if won:
+            snapshot.refresh_from_db()
+            mirror.take_over(snapshot, rows)
+
+
+def _read(client: Client, snapshot: Snapshot) -> tuple[list[dict[str, Any]], bool, str, bool]:
+    """(rows, complete, why not, lead is gone)."""
+    if snapshot.subject == Snapshot.Subject.OWNER_TASKS:
+        return _owner_tasks(client, snapshot.subject_id)
+    lead = snapshot.subject_id
+    try:
+        if snapshot.subject == Snapshot.Subject.LEAD_TASKS:
+            listing: Any = client.tasks_by_lead(lead)
+        else:
+            listing = client.activities(lead, meaning=OffsetMeaning(snapshot.account.offset_meaning))
+    except LeadNotFound:
+        return [], True, "", client.lead(lead) is None
+    # An empty answer may be a lead that was deleted or merged away: ask for the lead itself.
+    gone = not listing.records and client.lead(lead) is None
+    return [record.raw for record in listing.records], listing.complete, listing.why, gone
+
+
+def _owner_tasks(client: Client, owner: str) -> tuple[list[dict[str, Any]], bool, str, bool]:
+    """Open, completed, and open once more: a task that was reopened in between is in one of them."""
+    rows: dict[str, dict[str, Any]] = {}
+    for status in (0, 1, 0):
+        listing = client.tasks_by_owner(owner, status)
+        for task in listing.records:
+            rows.setdefault(task.id, {"StatusCode": status, **task.raw})
+        if not listing.complete:
+            return list(rows.values()), False, listing.why, False
+    return list(rows.values()), True, "", False
+
+
+def _try_again(snapshot: Snapshot, why: str, rows: list[dict[str, Any]] | None = None) -> None:
+    """A growing delay; after the last one the reading ends as not whole."""
+    delays = timing().read_retries
+    if snapshot.tries <= len(delays):
+        _put_off(snapshot, seconds=delays[snapshot.tries - 1], why=why)
+    else:
+        fill(snapshot, rows or [], complete=False, why=why or "it could not be read")
+
+
+def _put_off(snapshot: Snapshot, *, seconds: float, why: str = "") -> None:
+    until = db_now() + timedelta(seconds=seconds)
+    Snapshot.objects.filter(pk=snapshot.pk, read_at__isnull=True).update(
+        not_before=until, claimed_until=None, started_at=None, why=why[:300]
+    )

@@ -1,0 +1,393 @@
+"""From approved to sent: what must hold before a call leaves, the one attempt of each send, and what its answer means.
+
+Order of life: start, next_call, send (look again, check, open the attempt, send, keep the answer).
+"""
+
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Exists, F, OuterRef, Q, Sum
+
+from lsq_ops import kinds
+from lsq_ops.leadsquared.errors import Answer, Cause, Outcome
+from lsq_ops.models import (
+    Account,
+    Attempt,
+    DeletionCall,
+    DeletionItem,
+    DeletionRequest,
+    LostRace,
+    TaskClaim,
+    WebhookReceipt,
+    audited,
+    db_now,
+    record,
+    timing,
+)
+from lsq_ops.queue import ring
+
+from . import accounts, approval, budget, mirror, preview, reading, verifying
+from .may import enough, valid_votes
+
+NOT_SENT_PAUSES_AT = 4
+WAITS = 10  # seconds until a call that waits for something else looks again
+
+
+@dataclass(frozen=True, slots=True)
+class Wait(Exception):
+    """Not now: why, and how many seconds until it is looked at again."""
+
+    why: str
+    seconds: float = WAITS
+
+
+def start(request: DeletionRequest) -> None:
+    """The undo time is over: from here on calls may leave."""
+    with audited():
+        request = DeletionRequest.objects.select_for_update().get(pk=request.pk)
+        now = db_now()
+        if request.state != "approved" or request.starts_at is None or request.starts_at > now:
+            return
+        request.move("running", actor="system", state_at=now, started_at=now, expires_at=None)
+        ring("work", request.pk)
+
+
+def next_call() -> DeletionCall | None:
+    """Claim a call that may be looked at now. The first one goes alone until it is verified as gone."""
+    now = db_now()
+    calls = DeletionCall.objects.filter(
+        state="planned",
+        request__state="running",
+        request__stop_asked_at__isnull=True,
+        request__version_number=F("version__number"),
+        request__account__current=True,
+        request__account__paused_at__isnull=True,
+    )
+    calls = calls.filter(Q(not_before__isnull=True) | Q(not_before__lte=now))
+    calls = calls.filter(Q(claimed_until__isnull=True) | Q(claimed_until__lt=now))
+    for call in (
+        calls.filter(_may_go())
+        .select_related("request__account", "version")
+        .order_by("request_id", "size", "number")[:20]
+    ):
+        if call.request.kind in call.request.account.paused_kinds:
+            continue
+        lease = now + timedelta(seconds=timing().claim_lease)
+        ours = DeletionCall.objects.filter(pk=call.pk, state="planned")
+        free = Q(claimed_until__isnull=True) | Q(claimed_until__lt=now)
+        if ours.filter(free).update(claimed_until=lease):
+            call.claimed_until = lease
+            return call
+    return None
+
+
+def _may_go() -> Q:
+    """Either a call of the request was verified as gone, or this is the smallest left and none is under way."""
+    same = DeletionCall.objects.filter(version=OuterRef("version"))
+    smaller = same.filter(state="planned").filter(
+        Q(size__lt=OuterRef("size")) | Q(size=OuterRef("size"), number__lt=OuterRef("number"))
+    )
+    first = ~Exists(smaller) & ~Exists(same.filter(state__in=("sent", "verifying")))
+    return Q(Exists(same.filter(state="gone"))) | Q(first)
+
+
+def send(call: DeletionCall) -> None:
+    """Take one claimed call as far as it goes now: skipped, put off with its reason, or sent."""
+    try:
+        if _drifted(call, _look_again(call)):
+            return
+        _check_before(call)
+        _send(call)
+    except Wait as wait:
+        _put_off(call, wait)
+    except LostRace:
+        pass
+
+
+def _look_again(call: DeletionCall) -> list[reading.Snapshot]:
+    """The readings just before the send; ordered, and waited for, where there is none that is fresh enough."""
+    request, kind = call.request, kinds.get(call.request.kind)
+    subjects = kind.call_subjects(call, _leads(call))
+    since = db_now() - timedelta(seconds=timing().before_send_age)
+    resolved = Attempt.objects.filter(account=request.account, resolved_at__gte=since)
+    resolved = resolved.filter(Q(call=call) | (Q(lead_id=call.lead_id) & ~Q(lead_id="")))
+    since = max([since, *resolved.values_list("resolved_at", flat=True)])
+    done = reading.finished(request, since)
+    missing = [subject for subject in subjects if subject not in done]
+    unfit = [subject for subject in subjects if subject in done and not done[subject].complete]
+    if missing or unfit:
+        if unfit and not missing:
+            since = done[unfit[0]].read_at or since
+        reading.order(request.account, missing or unfit, reading.Lane.SEND, since=since, request=request)
+        raise Wait("Reading what is there just before the send.", 1)
+    return [done[subject] for subject in subjects]
+
+
+def _drifted(call: DeletionCall, readings: list[reading.Snapshot]) -> bool:
+    """Compare with what was approved. What changed or grew is not sent; what is gone already is written down."""
+    kind = kinds.get(call.request.kind)
+    found = reading.found(call.request.kind, readings)
+    items = list(call.items.select_related("content"))
+    there = [item for item in items if item.record_id in found]
+    changed = [i for i in there if preview.content_hash(i.content.salt, found[i.record_id].raw) != i.content_hash]
+    intruders = kind.intruders(call, found, {item.record_id for item in items})
+    held = mirror.holds(call.request.account, [*(i.record_id for i in items), *{i.lead_id for i in items if i.lead_id}])
+    if not there:
+        gone = any(snapshot.lead_gone for snapshot in readings)
+        _skip(
+            call,
+            "the lead was deleted or merged before the send" if gone else "all of it was gone before the send",
+            "already_gone",
+        )
+    elif changed:
+        _skip(call, f"{len(changed)} items changed since the approval")
+    elif intruders:
+        _skip(call, f"{len(intruders)} records that nobody approved are in its window now")
+    elif held:
+        _skip(call, "put on hold since the approval")
+    else:
+        return False
+    return True
+
+
+def _skip(call: DeletionCall, why: str, outcome: str = "skipped") -> None:
+    with audited():
+        _lock(call.request)
+        approval.skip(call, actor="system", why=why, outcome=outcome)
+        verifying.settle(call.request)
+        ring("work", call.request_id)
+
+
+def _check_before(call: DeletionCall) -> None:
+    """What may make a call wait although nothing is wrong with it."""
+    request, clock, now = call.request, timing(), db_now()
+    request.refresh_from_db()
+    if not enough(request, valid_votes(request)):
+        raise Wait("An approval lapsed: a voter left or lost the grant. Another approver must confirm.")
+    for span, cap, word in ((3600, clock.items_per_hour, "hour"), (86400, clock.items_per_day, "day")):
+        sent = Attempt.objects.filter(account=request.account, intent_at__gte=now - timedelta(seconds=span))
+        items = sent.exclude(state__in=("not_sent", "turned_away")).aggregate(n=Sum("call__size"))["n"] or 0
+        if items and items + call.size > cap:
+            raise Wait(f"The cap of {cap:,} items an {word} is reached; it goes on by itself.", 60)
+
+
+def _send(call: DeletionCall) -> None:
+    """Slot, attempt, bytes, answer. The attempt is committed before the first byte leaves."""
+    gate = budget.Budget(call.request.account_id)
+    try:
+        ticket = gate.enter()
+    except budget.BudgetSpent as spent:
+        raise Wait(str(spent), 600) from None
+    answer = None
+    try:
+        attempt, body = open_attempt(call)
+        client = accounts.client(call.request.account)
+        answer = client.send_delete(call.path, body)
+    finally:
+        gate.leave(ticket, answer)
+    keep_answer(attempt, answer)
+
+
+def open_attempt(call: DeletionCall) -> tuple[Attempt, bytes]:
+    """The row that says "about to be sent", and the very bytes. Raises Wait or LostRace; then nothing was written."""
+    token = secrets.token_urlsafe(32)
+    try:
+        with audited():
+            return _open(call, token)
+    except IntegrityError as error:
+        raise Wait(_waits_for(call, str(error))) from None
+
+
+def _open(call: DeletionCall, token: str) -> tuple[Attempt, bytes]:
+    request = _lock(call.request)
+    call = DeletionCall.objects.select_for_update().get(pk=call.pk)
+    account = Account.objects.get(pk=request.account_id)
+    if account.is_paused or request.kind in account.paused_kinds:
+        raise Wait("The account is paused.")
+    if request.state != "running" or request.stop_asked_at or call.state != "planned":
+        raise LostRace("no longer to be sent")
+    text = call.body.text
+    digest = preview.digest_of(request.version)
+    if hashlib.sha256(text.encode()).hexdigest() != call.body_hash or digest != request.version.digest:
+        raise Wait("What is stored is not what was approved; nothing is sent. Call an auditor.", 3600)
+    now = db_now()
+    number = call.attempts.count() + 1
+    attempt = Attempt.objects.create(
+        account=account,
+        request=request,
+        version=request.version,
+        call=call,
+        number=number,
+        lead_id=call.lead_id,
+        digest=digest,
+        body_hash=call.body_hash,
+        token_hash=token_hash(token),
+        intent_at=now,
+        lease_until=now + timedelta(seconds=timing().attempt_lease),
+    )
+    if not call.lead_id:
+        ids = call.items.values_list("record_id", flat=True)
+        TaskClaim.objects.bulk_create(TaskClaim(account=account, task_id=i, attempt=attempt) for i in ids)
+    record(
+        "attempt.intent",
+        attempt,
+        actor="system",
+        call=call.pk,
+        request=request.pk,
+        body=call.body_hash,
+        number=number,
+    )
+    call.move("sent", actor="system", sent_at=now, note="")
+    return attempt, _bytes(text, token)
+
+
+def keep_answer(attempt: Attempt, answer: Answer) -> None:
+    """Store what came back and move on by DESIGN's table. An answer after the lease is kept beside and moves
+    nothing."""
+    with audited():
+        _lock(attempt.request)
+        attempt.refresh_from_db()
+        call = attempt.call
+        facts = {
+            "answered_at": db_now(),
+            "http_status": answer.status,
+            "cause": answer.cause.value,
+            "message": answer.message[:500],
+            "seconds": round(answer.seconds, 3),
+        }
+        if attempt.state != "intent":
+            Attempt.objects.filter(pk=attempt.pk).update(
+                late_answer=f"{answer.outcome.value} {answer.cause.value} {answer.status or ''}"
+            )
+            record("attempt.late_answer", attempt, actor="system", outcome=answer.outcome.value)
+            return
+        over = answer.outcome in (Outcome.TURNED_AWAY, Outcome.NOT_SENT)
+        if over:
+            facts["resolved_at"] = facts["answered_at"]
+        attempt.move(
+            answer.outcome.value,
+            actor="system",
+            details={"call": call.pk, "cause": answer.cause.value},
+            **facts,
+        )
+        if over:
+            release(attempt)
+            _plan_again(call, attempt, answer)
+        else:
+            _sent(call, attempt, answer)
+    if answer.outcome == Outcome.TURNED_AWAY and answer.cause in (Cause.KEYS, Cause.FORBIDDEN):
+        accounts.diagnose_refusal(attempt.account, attempt.request.kind)
+
+
+def expire_leases() -> None:
+    """An intent past its lease may have been sent or not: unknown, and never ready again by itself."""
+    for attempt in Attempt.objects.filter(state="intent", lease_until__lt=db_now()).select_related("request", "call"):
+        try:
+            with audited():
+                _lock(attempt.request)
+                attempt.move(
+                    "unknown",
+                    actor="system",
+                    details={"call": attempt.call_id, "cause": "lease"},
+                    cause="lease",
+                )
+                attempt.call.move("verifying", actor="system", not_before=db_now(), tries=0)
+                heard(attempt)
+        except LostRace:
+            continue
+
+
+def heard(attempt: Attempt) -> None:
+    """A webhook came for an attempt whose answer is unknown: LeadSquared took it."""
+    if attempt.state == "unknown" and WebhookReceipt.objects.filter(attempt=attempt).exists():
+        attempt.move("accepted", actor="webhook", details={"call": attempt.call_id})
+
+
+def token_hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def release(attempt: Attempt) -> None:
+    """Give back what the attempt held: it is resolved."""
+    TaskClaim.objects.filter(attempt=attempt).delete()
+
+
+def _sent(call: DeletionCall, attempt: Attempt, answer: Answer) -> None:
+    now = db_now()
+    Account.objects.filter(pk=attempt.account_id).update(not_sent_in_a_row=0)
+    soon = answer.outcome == Outcome.REFUSED or attempt.receipts.exists()
+    first = now if soon else now + timedelta(seconds=timing().read_schedule[0])
+    call.move("verifying", actor="system", not_before=first, tries=0, claimed_until=None, reads=0, read_from=None)
+    heard(attempt)
+    ring("work", call.request_id)
+
+
+def _plan_again(call: DeletionCall, attempt: Attempt, answer: Answer) -> None:
+    clock, now = timing(), db_now()
+    seconds: float = clock.send_retries[min(call.tries, len(clock.send_retries) - 1)]
+    if answer.cause == Cause.RATE:
+        seconds = answer.rate.seconds if answer.rate else attempt.account.rate_seconds
+    elif answer.outcome == Outcome.NOT_SENT:
+        Account.objects.filter(pk=attempt.account_id).update(not_sent_in_a_row=F("not_sent_in_a_row") + 1)
+        if Account.objects.get(pk=attempt.account_id).not_sent_in_a_row >= NOT_SENT_PAUSES_AT:
+            accounts.pause_account(
+                attempt.account,
+                by="system",
+                reason=f"LeadSquared could not be reached ({answer.cause.value}). Nothing was sent.",
+            )
+    call.move(
+        "planned",
+        actor="system",
+        not_before=now + timedelta(seconds=seconds),
+        claimed_until=None,
+        tries=call.tries + 1,
+        note=f"{attempt.get_state_display()} ({answer.cause.value}); it is tried again.",
+    )
+
+
+def _put_off(call: DeletionCall, wait: Wait) -> None:
+    until = db_now() + timedelta(seconds=wait.seconds)
+    DeletionCall.objects.filter(pk=call.pk, state="planned").update(
+        not_before=until, claimed_until=None, note=wait.why[:500]
+    )
+
+
+def _waits_for(call: DeletionCall, error: str) -> str:
+    """Another request has an unresolved attempt on the lead, or claims one of the tasks; else what the gate said."""
+    others = Attempt.objects.filter(account=call.request.account, resolved_at__isnull=True).exclude(call=call)
+    if call.lead_id:
+        others = others.filter(lead_id=call.lead_id)
+    else:
+        ids = call.items.values("record_id")
+        others = others.filter(claims__task_id__in=ids)
+    other = others.select_related("request").first()
+    return (
+        f"Waiting for {other.request}: it is deleting on the same records."
+        if other
+        else f"The database refused: {error.splitlines()[0]}"
+    )
+
+
+def _bytes(text: str, token: str) -> bytes:
+    body: dict[str, Any] = json.loads(text)
+    if settings.PUBLIC_URL:
+        body["StatusWebhookURL"] = f"{settings.PUBLIC_URL.rstrip('/')}/webhooks/leadsquared/{token}/"
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+def _leads(call: DeletionCall) -> list[str]:
+    items = DeletionItem.objects.filter(call=call).exclude(lead_id="")
+    return list(items.values_list("lead_id", flat=True).distinct().order_by())
+
+
+def _lock(request: DeletionRequest) -> DeletionRequest:
+    """Locks are taken in the order request, call, attempt, slot, audit head."""
+    if transaction.get_connection().in_atomic_block:
+        return DeletionRequest.objects.select_for_update(of=("self",)).select_related("account").get(pk=request.pk)
+    raise RuntimeError("a lock outside a transaction holds nothing")

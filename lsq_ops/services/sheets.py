@@ -1,0 +1,283 @@
+"""Rows out of an uploaded file: XLSX, and CSV in the encodings and separators that spreadsheets write.
+
+The file is hostile until shown otherwise: its size, its unpacked size, its line length and its line count are
+capped before anything is kept in memory. What can't be read is a `Barred` sentence, never another exception.
+"""
+
+import codecs
+import csv
+import io
+import zipfile
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from statistics import mode
+from typing import Any, BinaryIO
+
+import openpyxl
+from django.conf import settings
+from openpyxl.worksheet._reader import WorkSheetParser
+
+from .may import Barred
+
+MAX_LINES = 1_048_576  # what one sheet of a workbook holds
+MAX_LINE = 1_000_000  # characters
+MAX_COLUMNS = 256
+MAX_UNPACKED = 1024 * 1024 * 1024
+MAX_STRINGS = 128 * 1024 * 1024  # the workbook's table of texts, which is held in memory whole
+SEPARATORS = ",;\t|"
+CHUNK = 1024 * 1024
+
+_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+_NOT_A_LIST = (
+    (b"%PDF", "a PDF document"),
+    (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (b"GIF8", "a picture"),
+    (b"\x1f\x8b", "a compressed file"),
+    (b"7z\xbc\xaf", "a compressed file"),
+    (b"Rar!", "a compressed file"),
+    (b"<!doctype", "a web page"),
+    (b"<html", "a web page"),
+    (b"<?xml", "an XML file"),
+    (b"{\\rtf", "a text document"),
+)
+_LOCKED = "The workbook is password protected. Save it without a password and upload it again."
+_DAMAGED = "The workbook is damaged and can't be read. Save it again as .xlsx, or as CSV, and upload that."
+_EXPECTED = "Expected an Excel workbook (.xlsx) or a text file (.csv, .txt) with one id per line."
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """`text` as a person sees it; `kind` is "text", "number" or "formula"."""
+
+    text: str
+    kind: str = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    line: int
+    cells: list[Cell]
+
+
+@dataclass(slots=True)
+class Sheet:
+    """The rows, to be walked once; then `notes` holds what a person should know about how they were read."""
+
+    rows: Iterator[Row]
+    notes: list[str] = field(default_factory=list)
+
+
+def open_sheet(file: BinaryIO, filename: str) -> Sheet:
+    """The rows of a CSV or XLSX file, told apart by content, not by name. Raises Barred."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    head = file.read(4096)
+    file.seek(0)
+    if size > settings.UPLOAD_CAP:
+        cap = settings.UPLOAD_CAP >> 20
+        raise Barred(f"The file has {size >> 20} MB; at most {cap} MB are read. Split it.")
+    if not head.strip():
+        raise Barred("The file is empty. " + _EXPECTED)
+    if head.startswith(b"PK"):
+        return _workbook(file)
+    _refuse_strangers(file, head)
+    return _text_file(file)
+
+
+def _refuse_strangers(file: BinaryIO, head: bytes) -> None:
+    if head.startswith(b"\xd0\xcf\x11\xe0"):
+        if any(_ENCRYPTED in window for window in _windows(file, len(_ENCRYPTED))):
+            raise Barred(_LOCKED)
+        raise Barred("This is an old Excel file (.xls). Save it as .xlsx and upload it again.")
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    for magic, name in _NOT_A_LIST:
+        if start.startswith(magic.lower()):
+            raise Barred(f"This is {name}, whatever its name says. {_EXPECTED}")
+    if b"\0" in head and not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise Barred("This is neither text nor a workbook. If it is text, save it as UTF-8. " + _EXPECTED)
+
+
+def _windows(file: BinaryIO, overlap: int) -> Iterator[bytes]:
+    """The file in chunks that overlap, so that a pattern on a border is found."""
+    tail = b""
+    while chunk := file.read(CHUNK):
+        yield tail + chunk
+        tail = chunk[-overlap:]
+    file.seek(0)
+
+
+# --- Text ---------------------------------------------------------------------------------------------------
+
+
+def _text_file(file: BinaryIO) -> Sheet:
+    encoding = _encoding(file)
+    sheet = Sheet(iter(()))
+    if encoding == "cp1252":
+        sheet.notes.append("The file is not UTF-8; it was read as Windows-1252. Check names with accents.")
+    separator = _separator(_lines(file, encoding))
+    if _quotes_are_whole(file, encoding, separator):
+        sheet.rows = _quoted_rows(file, encoding, separator)
+    else:
+        sheet.notes.append("A quotation mark is not closed; the file was read line by line.")
+        sheet.rows = _plain_rows(file, encoding, separator)
+    return sheet
+
+
+def _encoding(file: BinaryIO) -> str:
+    head = file.read(4)
+    file.seek(0)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        while chunk := file.read(CHUNK):
+            decoder.decode(chunk)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return "cp1252"
+    finally:
+        file.seek(0)
+    return "utf-8-sig"
+
+
+def _lines(file: BinaryIO, encoding: str) -> Generator[str, None, None]:
+    file.seek(0)
+    # Detached at the end: a wrapper that is collected closes the file under it.
+    text = io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="")
+    try:
+        for number in range(1, MAX_LINES + 2):
+            line = text.readline(MAX_LINE)
+            if not line:
+                return
+            if len(line) >= MAX_LINE:
+                raise Barred(f"Line {number} is longer than {MAX_LINE:,} characters. {_EXPECTED}")
+            yield line.replace("\0", "")
+        raise Barred(f"The file has more than {MAX_LINES:,} lines. Split it.")
+    finally:
+        text.detach()
+
+
+def _separator(lines: Generator[str, None, None]) -> str:
+    """The sign that most lines hold most often; ids hold none of them."""
+    sample = [line for _, line in zip(range(50), lines, strict=False) if line.strip()]
+    if not sample:
+        raise Barred("The file holds nothing but blank lines. " + _EXPECTED)
+    lines.close()
+    return max(SEPARATORS, key=lambda sign: mode(line.count(sign) for line in sample))
+
+
+def _quotes_are_whole(file: BinaryIO, encoding: str, separator: str) -> bool:
+    """An open quotation mark swallows the lines after it without a word; then quotes mean nothing."""
+    try:
+        for _ in csv.reader(_lines(file, encoding), delimiter=separator, strict=True):
+            pass
+    except csv.Error:
+        return False
+    return True
+
+
+def _quoted_rows(file: BinaryIO, encoding: str, separator: str) -> Iterator[Row]:
+    reader = csv.reader(_lines(file, encoding), delimiter=separator)
+    line = 1
+    for values in reader:
+        yield Row(line, [_text_cell(value) for value in values[:MAX_COLUMNS]])
+        line = reader.line_num + 1
+
+
+def _plain_rows(file: BinaryIO, encoding: str, separator: str) -> Iterator[Row]:
+    for number, line in enumerate(_lines(file, encoding), 1):
+        yield Row(number, [_text_cell(value) for value in line.split(separator)[:MAX_COLUMNS]])
+
+
+def _text_cell(value: str) -> Cell:
+    return Cell(value, "formula" if value.lstrip().startswith("=") else "text")
+
+
+# --- Workbooks ----------------------------------------------------------------------------------------------
+
+
+def _workbook(file: BinaryIO) -> Sheet:
+    try:
+        archive = zipfile.ZipFile(file)
+        _refuse_odd_archives(archive)
+        book = openpyxl.load_workbook(file, read_only=True, data_only=False, keep_links=False)
+        return _first_sheet(book)
+    except Barred:
+        raise
+    except Exception:  # a parser of hostile files may raise anything
+        raise Barred(_DAMAGED) from None
+
+
+def _refuse_odd_archives(archive: zipfile.ZipFile) -> None:
+    members = archive.infolist()
+    if any(member.flag_bits & 1 for member in members):
+        raise Barred(_LOCKED)
+    names = {member.filename for member in members}
+    if "[Content_Types].xml" not in names or not any(name.startswith("xl/") for name in names):
+        raise Barred("This is a zip file, but not an Excel workbook. " + _EXPECTED)
+    if any(name.endswith(".bin") and name.startswith("xl/workbook") for name in names):
+        raise Barred("This is a binary Excel workbook (.xlsb). Save it as .xlsx and upload it again.")
+    # zipfile never unpacks more of a member than its declared size, so the declared sum is a true bound.
+    strings = sum(member.file_size for member in members if "sharedStrings" in member.filename)
+    if sum(member.file_size for member in members) > MAX_UNPACKED or strings > MAX_STRINGS:
+        raise Barred("The workbook is too large when unpacked. Save the column of ids alone, as CSV.")
+
+
+def _first_sheet(book: Any) -> Sheet:
+    if not book.worksheets:
+        raise Barred("The workbook has no sheet with cells.")
+    chosen = next((sheet for sheet in book.worksheets if sheet.sheet_state == "visible"), book.worksheets[0])
+    notes = []
+    others = len(book.worksheets) - 1
+    if others:
+        left = "one other sheet was" if others == 1 else f"{others} other sheets were"
+        notes.append(f"Only the sheet “{chosen.title}” was read; {left} left out.")
+    return Sheet(_sheet_rows(chosen, notes), notes)
+
+
+def _sheet_rows(sheet: Any, notes: list[str]) -> Iterator[Row]:
+    """The rows that the sheet's XML holds; at their end `notes` gets the hidden ones."""
+    hidden = 0
+    parsed = _parse(sheet)
+    for count in range(MAX_LINES + 1):
+        try:
+            number, cells, is_hidden = next(parsed)
+        except StopIteration:
+            break
+        except Exception:  # as in _workbook: the sheet itself is parsed only now
+            raise Barred(_DAMAGED) from None
+        if count == MAX_LINES:
+            raise Barred(f"The sheet has more than {MAX_LINES:,} rows. Split it.")
+        hidden += is_hidden
+        yield Row(number, _in_columns(cells))
+    if hidden:
+        rows = "One hidden or filtered row is" if hidden == 1 else f"{hidden:,} hidden or filtered rows are"
+        notes.append(f"{rows} included.")
+
+
+def _parse(sheet: Any) -> Iterator[tuple[int, list[dict[str, Any]], bool]]:
+    """(row number, its cells, hidden or not), by the parser below openpyxl's streaming sheet: the sheet itself
+    doesn't tell which rows are hidden, and it pads gaps: a row that calls itself the 900,000,000th takes minutes."""
+    book = sheet.parent
+    with sheet._get_source() as source:
+        formats = {"date_formats": book._date_formats, "timedelta_formats": book._timedelta_formats}
+        parser = WorkSheetParser(source, sheet._shared_strings, epoch=book.epoch, **formats)
+        for number, cells in parser.parse():
+            facts = parser.row_dimensions.pop(str(number), {})
+            yield number, cells, facts.get("hidden") in ("1", "true")
+
+
+def _in_columns(cells: list[dict[str, Any]]) -> list[Cell]:
+    filled = {cell["column"]: cell for cell in cells if cell["value"] is not None}
+    width = max((column for column in filled if column <= MAX_COLUMNS), default=0)
+    return [_sheet_cell(filled[at]) if at in filled else Cell("") for at in range(1, width + 1)]
+
+
+def _sheet_cell(cell: dict[str, Any]) -> Cell:
+    value = cell["value"]
+    if cell["data_type"] == "f":
+        return Cell(str(value)[:500], "formula")
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return Cell(f"{value:.15g}", "number")
+    return Cell(str(value))

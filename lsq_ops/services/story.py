@@ -1,0 +1,245 @@
+"""A request told to people: its timeline, what comes next and when, and how it ended."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from django.db.models import Count, Max, Min, Q
+
+from lsq_ops.models import ActivitySnapshot, AuditEvent, DeletionCall, DeletionRequest
+
+from . import reading
+from .may import enough, valid_votes
+
+SHOWN = 300
+WORDS = {
+    "request.draft": "{actor} drafted the request",
+    "request.version": "{actor} made version {version}",
+    "request.pending": "{actor} submitted version {version}: {items} items, {tier} tier",
+    "request.approved": "The approvals are complete",
+    "request.running": "Running",
+    "request.needs_attention": "Needs attention",
+    "request.stop_asked": "{actor} stopped it",
+    "request.completed": "Completed: {gone} of {items} gone",
+    "request.partial": "Ended partly done: {gone} of {items} gone",
+    "request.failed": "Ended without effect: {gone} of {items} gone",
+    "request.stopped": "Stopped: {gone} of {items} gone",
+    "request.closed": "Closed by two people",
+    "request.rejected": "Rejected by {actor}",
+    "request.withdrawn": "Withdrawn by {actor}",
+    "request.cancelled": "Cancelled by {actor}; nothing was sent",
+    "request.expired": "Expired; nothing was sent",
+    "request.changed_since_submit": "What LeadSquared shows has changed since it was submitted",
+    "vote.approve": "{actor} approved ({team})",
+    "vote.reject": "{actor} rejected it",
+    "vote.changes": "{actor} asked for changes",
+    "vote.withdrawn": "{actor} took the vote back",
+    "vote.confirm": "{actor} confirmed in place of a lapsed approval ({team})",
+    "decision.proposed": "{actor} proposed: {choice}",
+    "decision.confirmed": "{actor} confirmed: {choice}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    at: datetime
+    sentence: str
+    seq: int | None = None
+    detail: str = ""
+
+
+def timeline(request: DeletionRequest) -> list[Event]:
+    """What happened, oldest first: the people's steps from the audit trail, the calls' and readings' from their
+    rows."""
+    events = _from_trail(request) + _from_calls(request) + _from_readings(request)
+    return sorted(events, key=lambda event: (event.at, event.seq or 0))[:SHOWN]
+
+
+def next_step(request: DeletionRequest) -> str:
+    """What comes next and when, or what it waits for; "" at the end."""
+    told = {
+        "draft": _next_of_draft,
+        "pending": _next_of_pending,
+        "approved": _next_of_approved,
+        "running": _next_of_running,
+        "needs_attention": lambda r: r.attention,
+    }.get(request.state)
+    return told(request) if told else ""
+
+
+def closing_sentence(request: DeletionRequest) -> str:
+    """The end in one sentence; "" while it is open or never ran."""
+    if not request.is_over or not request.started_at:
+        return ""
+    counts = outcome_counts(request)
+    done = counts.get("gone", 0) + counts.get("already_gone", 0)
+    read_at = request.snapshots.filter(lane=ActivitySnapshot.Lane.VERIFY).aggregate(t=Max("read_at"))["t"]
+    when = f", read at {_clock(request, read_at, seconds=True)}" if read_at else ""
+    end = f"{done:,} of {request.version.items_count:,} gone from what LeadSquared's API shows{when}."
+    rest = {"still_present": "still there", "skipped": "not sent", "unverifiable": "can't be read any more"}
+    parts = [f"{counts[outcome]:,} {words}" for outcome, words in rest.items() if counts.get(outcome)]
+    receipts = "" if request.attempts.filter(receipts__isnull=False).exists() else " No webhook receipt came."
+    return (
+        end + (f" {', '.join(parts).capitalize()}." if parts else "") + (receipts if request.attempts.exists() else "")
+    )
+
+
+def outcome_counts(request: DeletionRequest) -> dict[str, int]:
+    rows = request.version.items.values_list("outcome").annotate(n=Count("id")).order_by()
+    return {outcome or "open": n for outcome, n in rows}
+
+
+def phases(request: DeletionRequest) -> list[tuple[str, int, int]]:
+    """(phase, done, of all): calls sent, reported by webhook, read back."""
+    calls = request.version.calls
+    total = calls.exclude(state="skipped").count()
+    sent = calls.exclude(state__in=("planned", "skipped")).count()
+    reported = (
+        request.attempts.filter(version=request.version, receipts__isnull=False).values("call").distinct().count()
+    )
+    read = calls.filter(state__in=DeletionCall.ENDS).count()
+    return [("sent", sent, total), ("reported", reported, total), ("read back", read, total)]
+
+
+def _next_of_draft(request: DeletionRequest) -> str:
+    version = request.version
+    if version.reading == "reading":
+        from .preview import progress
+
+        done, total = progress(request)
+        return f"Reading what is there: {done} of {total} readings done."
+    if version.reading == "incomplete":
+        return version.reading_note
+    if not version.items_count:
+        return "Nothing would go. Change what is chosen, or withdraw it."
+    return "Look at what would go, then submit it for approval."
+
+
+def _next_of_pending(request: DeletionRequest) -> str:
+    version, votes = request.version, valid_votes(request)
+    given = f"{len(votes)} of {version.approvals_needed} approvals"
+    teams = f" from {version.teams_needed} teams" if version.teams_needed > 1 else ""
+    again = " The leads are being read again." if version.recheck_from else ""
+    return f"Waiting for approval: {given}{teams}. It expires {_clock(request, request.expires_at)}.{again}"
+
+
+def _next_of_approved(request: DeletionRequest) -> str:
+    if request.account.is_paused:
+        return f"Waits: the account is paused. {request.account.pause_reason}"
+    return f"Starts by itself at {_clock(request, request.starts_at, seconds=True)}; until then it can be undone."
+
+
+def _next_of_running(request: DeletionRequest) -> str:
+    if request.account.is_paused:
+        return f"Waits: the account is paused. {request.account.pause_reason}"
+    if request.kind in request.account.paused_kinds:
+        return f"Waits: {request.account.paused_kinds[request.kind]}"
+    if not enough(request, valid_votes(request)):
+        return _lapsed(request)
+    calls = request.version.calls
+    soon = calls.filter(state="verifying").aggregate(t=Min("not_before"))["t"]
+    if soon:
+        return f"Next: reading back at {_clock(request, soon, seconds=True)}, or when the webhook comes."
+    if calls.filter(Q(state="verifying") | Q(state="sent")).exists():
+        return "Reading back what is left of it now."
+    waiting = calls.filter(state="planned").exclude(note="").first()
+    return waiting.note if waiting else "Sending the next call."
+
+
+def _lapsed(request: DeletionRequest) -> str:
+    counted = {vote.pk for vote in valid_votes(request)}
+    votes = request.version.votes.filter(decision__in=("approve", "confirm"), taken_back_by__isnull=True)
+    names = [
+        f"{vote.voter_name}'s" + (f" (since {_clock(request, vote.grant.revoked_at)})" if vote.grant.revoked_at else "")
+        for vote in votes.select_related("grant")
+        if vote.pk not in counted
+    ]
+    return f"Waits: {' and '.join(names)} approval lapsed. Another approver confirms the rest, or it is stopped."
+
+
+def _from_trail(request: DeletionRequest) -> list[Event]:
+    own = Q(object_type="deletionrequest", object_id=str(request.pk))
+    votes = Q(object_type="vote", object_id__in=[str(pk) for pk in request.votes.values_list("pk", flat=True)])
+    decisions = Q(
+        object_type="decision",
+        object_id__in=[str(pk) for pk in request.decisions.values_list("pk", flat=True)],
+    )
+    reasons = {str(vote.pk): vote.reason for vote in request.votes.all()}
+    events = []
+    for row in AuditEvent.objects.filter(own | votes | decisions).order_by("seq"):
+        detail = reasons.get(row.object_id, "") if row.object_type == "vote" else _digest(row)
+        events.append(Event(datetime.fromisoformat(row.at), sentence(row), row.seq, detail))
+    return events
+
+
+def sentence(row: AuditEvent) -> str:
+    """One audit event in words."""
+    words = WORDS.get(row.action)
+    details = json.loads(row.details)
+    if words is None:
+        noun, verb = row.action.split(".")
+        return f"{row.actor}: {noun} {verb.replace('_', ' ')} ({row.object_type} {row.object_id})"
+    return words.format_map(_Known(details | {"actor": row.actor}))
+
+
+class _Known(dict):  # type: ignore[type-arg]
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+def _digest(row: AuditEvent) -> str:
+    digest = json.loads(row.details).get("digest", "")
+    return f"digest {digest[:12]}…" if digest else ""
+
+
+def _from_calls(request: DeletionRequest) -> list[Event]:
+    events = []
+    attempts = request.attempts.select_related("call").prefetch_related("receipts")
+    for attempt in attempts[: SHOWN // 3]:
+        call = f"Call {attempt.call.number}"
+        events.append(Event(attempt.intent_at, f"{call} was sent ({attempt.call.size:,} items)"))
+        if attempt.answered_at:
+            events.append(Event(attempt.answered_at, f"{call}: {attempt.get_state_display()}", detail=attempt.message))
+        for receipt in attempt.receipts.all():
+            times = f", {receipt.count} times" if receipt.count > 1 else ""
+            events.append(Event(receipt.first_at, f"{call}: the webhook reported{times}", detail=receipt.says))
+    for ended in request.version.calls.filter(ended_at__isnull=False)[: SHOWN // 3]:
+        note = ended.contradiction or ended.note
+        events.append(Event(ended.ended_at, f"Call {ended.number}: {ended.get_state_display()}", detail=note))  # type: ignore[arg-type]
+    return events
+
+
+def _from_readings(request: DeletionRequest) -> list[Event]:
+    """One event for each round of readings, not for each lead."""
+    rows = (
+        request.snapshots.filter(read_at__isnull=False)
+        .values("lane", "ordered_at")
+        .annotate(
+            n=Count("id"),
+            whole=Count("id", filter=Q(complete=True)),
+            at=Max("read_at"),
+            rows=Count("records"),
+        )
+        .order_by("at")
+    )
+    return [
+        Event(
+            row["at"],
+            f"{reading.Lane(row['lane']).label.capitalize()}: {row['n']} readings, "
+            + ("complete" if row["n"] == row["whole"] else f"{row['n'] - row['whole']} not complete"),
+        )
+        for row in rows[: SHOWN // 3]
+    ]
+
+
+def _clock(request: DeletionRequest, at: datetime | None, *, seconds: bool = False) -> str:
+    """Local time with its zone's name, UTC beside it."""
+    if at is None:
+        return "a time not yet known"
+    local = at.astimezone(ZoneInfo(request.account.time_zone))
+    pattern = "%H:%M:%S" if seconds else "%a %d %b %H:%M"
+    if local.tzname() == "UTC":
+        return f"{local:{pattern}} UTC"
+    utc = "%H:%M:%S" if seconds else "%H:%M"
+    return f"{local:{pattern} %Z} ({at:{utc}} UTC)"

@@ -1,0 +1,256 @@
+"""From a pasted text or an uploaded file to ids, with a sentence for every line that gave none.
+
+One column of ids is looked for by content. Good lines are kept whatever the others hold. The only exception
+is `Barred`, for a file that can't be read as a list at all.
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
+from typing import Any, BinaryIO, NamedTuple
+
+from lsq_ops.models import Account, Hold, Lead, Task
+
+from .may import Barred
+from .sheets import Cell, Row, open_sheet
+
+MAX_IDS = 100_000
+MAX_REFUSED = 1_000  # lines that are shown; the rest is counted
+SAMPLE = 1_000
+SAMPLE_ID = "0017abfa-c100-11e5-9340-06c7eb5c8385"
+NAMES = {"lead": "lead", "activity": "activity", "task": "task"}
+HEADERS = {
+    "lead": {"prospectid", "leadid", "relatedprospectid", "id"},
+    "activity": {"activityid", "prospectactivityid", "id"},
+    "task": {"taskid", "usertaskid", "id"},
+}
+
+_GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
+_ROUNDED = re.compile(r"[+-]?\d+([.,]\d+)?e\+?\d+\Z", re.IGNORECASE)
+_AROUND = " \t\r\n\f\v\u00a0\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff'\"{}()"
+_HEADER_WORD = re.compile(r"(^|[^a-z])(id|ids|guid|key|task|lead|prospect|activity|usertask)", re.IGNORECASE)
+
+
+class Refusal(NamedTuple):
+    line: int
+    text: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """`lines`: those that held something, the header left out. `line_of`: id -> its line. `counts`: reason ->
+    refused lines, of which `refused` holds the first `MAX_REFUSED`. `notes`: sentences about the file.
+    `unknown`: ids that the mirror doesn't know, once somebody looked (`check_known`)."""
+
+    ids: list[str]
+    lines: int
+    refused: list[Refusal]
+    sha256: str
+    name: str
+    counts: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    line_of: dict[str, int] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """What a selection keeps of it: where the ids came from, nothing of what else the file held."""
+        facts = {"name": self.name, "sha256": self.sha256, "lines": self.lines, "taken": len(self.ids)}
+        return {**facts, "refused": dict(self.counts)}
+
+
+def normal_id(text: str) -> str | None:
+    """A GUID in lower case, without braces, quotes, spaces and invisible marks around it; None for others."""
+    text = text.strip(_AROUND).lower()
+    return text if _GUID.match(text) else None
+
+
+def read_ids(file: BinaryIO, filename: str, *, record_type: str) -> Upload:
+    """The ids of a CSV or XLSX file's id column. Raises Barred where the file can't be read at all."""
+    sheet = open_sheet(file, filename)
+    rows = iter(sheet.rows)
+    sample = [row for row in islice(rows, SAMPLE) if _has_text(row)]
+    if not sample:
+        raise Barred("The file holds no filled cell.")
+    column = _id_column(sample, record_type)
+    header = _header(sample[0], column)
+    reader = _Reader(record_type)
+    for row in chain(sample[1:] if header is not None else sample, rows):
+        if _has_text(row):
+            reader.take_cell(row.line, row.cells[column] if column < len(row.cells) else Cell(""))
+    notes = [*sheet.notes, *_column_note(sample, column, header)]
+    return reader.upload(_digest(file), _short(filename.replace("\\", "/").rsplit("/", 1)[-1]), notes)
+
+
+def read_text(text: str, *, record_type: str) -> Upload:
+    """The ids of a pasted text: one per line, or several in a line with nothing else."""
+    reader = _Reader(record_type)
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip(_AROUND):
+            reader.take_line(number, line)
+    return reader.upload(hashlib.sha256(text.encode("utf-8", "replace")).hexdigest(), "pasted text", [])
+
+
+def check_known(upload: Upload, account: Account, *, record_type: str) -> Upload:
+    """The same upload without the ids that the mirror doesn't know or are on hold, a sentence for each."""
+    known, held = _known(account, record_type, upload.ids), _held(account, upload.ids)
+    unknown = [one for one in upload.ids if one not in known and one not in held]
+    reader = _Reader(record_type, counts=Counter(upload.counts), refused=list(upload.refused))
+    for one in upload.ids:
+        if one in held:
+            reader.refuse("on hold", upload.line_of[one], one, f"on hold: {held[one]}")
+        elif one not in known:
+            reader.refuse("not in the mirror", upload.line_of[one], one, _UNKNOWN[record_type])
+        else:
+            reader.line_of[one] = upload.line_of[one]
+    taken: dict[str, Any] = {"ids": list(reader.line_of), "line_of": reader.line_of, "unknown": unknown}
+    return replace(upload, counts=dict(reader.counts), refused=sorted(reader.refused), **taken)
+
+
+_UNKNOWN = {
+    "lead": "not in the mirror; add the lead first",
+    "task": "not in the mirror; refresh its owner first, then upload again",
+}
+
+
+def _known(account: Account, record_type: str, ids: list[str]) -> set[str]:
+    model, key = {"lead": (Lead, "prospect_id"), "task": (Task, "task_id")}[record_type]
+    rows = model._default_manager.filter(account=account, gone_at__isnull=True)
+    found = (rows.filter(**{f"{key}__in": part}).values_list(key, flat=True) for part in _parts(ids))
+    return set(chain.from_iterable(found))
+
+
+def _held(account: Account, ids: list[str]) -> dict[str, str]:
+    rows = Hold.objects.filter(account=account, lifted_at__isnull=True)
+    found = (rows.filter(record_id__in=part).values_list("record_id", "reason") for part in _parts(ids))
+    return dict(chain.from_iterable(found))
+
+
+def _parts(ids: list[str], size: int = 500) -> Iterator[list[str]]:
+    return (ids[start : start + size] for start in range(0, len(ids), size))
+
+
+# --- One line -----------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Reader:
+    record_type: str
+    line_of: dict[str, int] = field(default_factory=dict)
+    refused: list[Refusal] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    lines: int = 0
+
+    def take_cell(self, line: int, cell: Cell) -> None:
+        self.lines += 1
+        one = None if cell.kind == "formula" else normal_id(cell.text)
+        if one:
+            self._keep(line, one)
+        else:
+            self.refuse("not an id", line, cell.text, self._why(cell))
+
+    def take_line(self, line: int, text: str) -> None:
+        self.lines += 1
+        pieces = [piece for piece in re.split(r"[\s,;|]+", text) if piece.strip(_AROUND)]
+        ids = [one for piece in pieces if (one := normal_id(piece))]
+        if len(ids) == len(pieces):
+            for one in ids:
+                self._keep(line, one)
+        elif ids:
+            self.refuse("not an id", line, text, "an id and something else; expected ids alone")
+        else:
+            self.refuse("not an id", line, text, self._why(Cell(text.strip())))
+
+    def _keep(self, line: int, one: str) -> None:
+        if one in self.line_of:
+            self.refuse("twice", line, one, f"twice; first on line {self.line_of[one]}")
+            return
+        if len(self.line_of) >= MAX_IDS:
+            raise Barred(f"More than {MAX_IDS:,} ids at once. Split the file.")
+        self.line_of[one] = line
+
+    def refuse(self, reason: str, line: int, text: str, sentence: str) -> None:
+        self.counts[reason] += 1
+        if len(self.refused) < MAX_REFUSED:
+            self.refused.append(Refusal(line, _short(text), sentence))
+
+    def _why(self, cell: Cell) -> str:
+        name, text = NAMES[self.record_type], cell.text.strip(_AROUND)
+        if not text:
+            return f"the cell of the {name} id is empty"
+        if cell.kind == "formula" or text.startswith("="):
+            return "a formula, not an id; paste the column again as values"
+        if _ROUNDED.match(text) or (cell.kind == "number" and len(text) > 11):
+            return "the spreadsheet rounded this number; format the column as text and enter the ids again"
+        article = "an" if name[0] in "aeiou" else "a"
+        return f"“{_short(text)}” is not {article} {name} id; expected something like {SAMPLE_ID}"
+
+    def upload(self, sha256: str, name: str, notes: list[str]) -> Upload:
+        return Upload(
+            list(self.line_of), self.lines, self.refused, sha256, name, dict(self.counts), notes, self.line_of
+        )
+
+
+def _short(text: str, length: int = 80) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+# --- The column ---------------------------------------------------------------------------------------------
+
+
+def _has_text(row: Row) -> bool:
+    return any(cell.text.strip() for cell in row.cells)
+
+
+def _id_column(sample: list[Row], record_type: str) -> int:
+    """The column whose cells look most like ids. Exports hold several (task, lead, owner): among columns
+    that are as full of ids, the one that a header names, then the one that repeats itself least."""
+    width = max(len(row.cells) for row in sample)
+    columns = [[row.cells[at].text if at < len(row.cells) else "" for row in sample] for at in range(width)]
+    ids = [[one for text in column if (one := normal_id(text))] for column in columns]
+    full = [len(found) for found in ids]
+    if not any(full):
+        return max(range(width), key=lambda at: sum(_resembles(text) for text in columns[at]))
+
+    def rank(at: int) -> tuple[bool, bool, int]:
+        return full[at] >= 0.8 * max(full), _names(columns[at][0], record_type), len(set(ids[at]))
+
+    return max(range(width), key=rank)
+
+
+def _names(header: str, record_type: str) -> bool:
+    return re.sub(r"[^a-z]", "", header.lower()) in HEADERS[record_type]
+
+
+def _resembles(text: str) -> float:
+    text = text.strip(_AROUND)
+    if not text:
+        return 0
+    return sum(sign in "0123456789abcdefABCDEF-" for sign in text[:100]) / max(len(text), 36)
+
+
+def _header(first: Row, column: int) -> str | None:
+    """The header's text, where the first row is one: no id in the column, but a word that names ids."""
+    text = first.cells[column].text.strip(_AROUND) if column < len(first.cells) else ""
+    return text if text and not normal_id(text) and _HEADER_WORD.search(text) else None
+
+
+def _column_note(sample: list[Row], column: int, header: str | None) -> Iterable[str]:
+    if max(len(row.cells) for row in sample) > 1:
+        called = f" “{_short(header)}”" if header else ""
+        yield f"The ids were taken from column {_letters(column)}{called}."
+
+
+def _letters(column: int) -> str:
+    column, letter = divmod(column, 26)
+    return (_letters(column - 1) if column else "") + chr(ord("A") + letter)
+
+
+def _digest(file: BinaryIO) -> str:
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,310 @@
+"""The end is decided by reading. A call is read back on its schedule, judged, and its request settled from its
+calls."""
+
+from datetime import timedelta
+
+from django.db.models import F
+
+from lsq_ops import kinds
+from lsq_ops.models import (
+    ActivitySnapshot,
+    Attempt,
+    DeletionCall,
+    DeletionItem,
+    DeletionRequest,
+    KeptNeighbour,
+    LostRace,
+    audited,
+    db_now,
+    record,
+    timing,
+)
+from lsq_ops.queue import ring
+
+from . import accounts, notices, reading
+
+FINISHED = ("gone", "already_gone")
+
+
+def order_due() -> None:
+    """Order the readings of the calls whose time has come."""
+    due = DeletionCall.objects.filter(state="verifying", not_before__lte=db_now())
+    for call in due.select_related("request__account")[:100]:
+        if _sends_first(call):
+            continue
+        now = db_now()
+        mine = DeletionCall.objects.filter(pk=call.pk, state="verifying", not_before=call.not_before)
+        if mine.update(not_before=None, read_from=now, reads=F("reads") + 1):
+            reading.order(call.request.account, subjects_of(call), reading.Lane.VERIFY, since=now, request=call.request)
+
+
+def _sends_first(call: DeletionCall) -> bool:
+    """One list reading serves all calls of a request: while its other calls can still leave, wait for them, a minute
+    long."""
+    if call.lead_id or call.sent_at is None or (db_now() - call.sent_at).total_seconds() > 60:
+        return False
+    same = DeletionCall.objects.filter(version=call.version_id)
+    ready = same.filter(state="planned", not_before__isnull=True) | same.filter(
+        state="planned", not_before__lte=db_now()
+    )
+    return same.filter(state="gone").exists() and (ready.exists() or same.filter(state="sent").exists())
+
+
+def judge_ready(request: DeletionRequest) -> None:
+    """Judge each call of the request whose readings are all in."""
+    for call in request.calls.filter(state="verifying", not_before__isnull=True, read_from__isnull=False):
+        call.request = request
+        judge(call)
+
+
+def judge(call: DeletionCall) -> None:
+    """Decide one call by the readings begun since it was due; without all of them, or with one not whole, read
+    again."""
+    subjects = subjects_of(call)
+    assert call.read_from is not None
+    done = reading.finished(call.request, call.read_from)
+    if any(subject not in done for subject in subjects):
+        return
+    used = [done[subject] for subject in subjects]
+    try:
+        with audited():
+            request = DeletionRequest.objects.select_for_update().get(pk=call.request_id)
+            call.refresh_from_db()
+            if call.state != "verifying":
+                return
+            if all(snapshot.complete for snapshot in used):
+                decide(call, used)
+            else:
+                _read_again(call)
+            settle(request)
+    except LostRace:
+        return
+
+
+def subjects_of(call: DeletionCall) -> list[tuple[str, str]]:
+    leads = DeletionItem.objects.filter(call=call).exclude(lead_id="").values_list("lead_id", flat=True)
+    return kinds.get(call.request.kind).call_subjects(call, set(leads))
+
+
+def decide(call: DeletionCall, used: list[ActivitySnapshot], *, final: bool = False) -> None:
+    """End the call, or read again later. `final`: two people decided that what is still there stays."""
+    attempt = call.attempts.order_by("-number").first()
+    assert attempt is not None
+    found = reading.found(call.request.kind, used)
+    items = list(call.items.all())
+    left = [item for item in items if item.record_id in found]
+    before = _before(call, attempt)
+    lost = _lost_neighbours(call, before, set(found))
+    if any(snapshot.lead_gone for snapshot in used) and call.lead_id:
+        end(
+            call,
+            attempt,
+            "unverifiable",
+            items,
+            set(),
+            before,
+            "the lead was deleted or merged after the send",
+        )
+    elif lost and _is_alarm(call, lost):
+        end(
+            call,
+            attempt,
+            "over_deleted",
+            items,
+            {i.record_id for i in left},
+            before,
+            f"{len(lost)} records that should stay are gone",
+        )
+    elif not left:
+        end(call, attempt, "gone", items, set(), before, "")
+    elif final or attempt.state == "refused" or (attempt.state == "accepted" and _schedule_over(call)):
+        state = "still_present" if len(left) == len(items) else "partial"
+        end(call, attempt, state, items, {i.record_id for i in left}, before, attempt.message)
+    else:
+        _read_again(call)
+
+
+def _before(call: DeletionCall, attempt: Attempt) -> set[str]:
+    """Ids that were there in the readings just before the send."""
+    since = attempt.intent_at - timedelta(seconds=timing().before_send_age + 60)
+    done = reading.finished(call.request, since, until=attempt.intent_at)
+    used = [done[subject] for subject in subjects_of(call) if subject in done]
+    return set(reading.found(call.request.kind, used))
+
+
+def _lost_neighbours(call: DeletionCall, before: set[str], now: set[str]) -> list[KeptNeighbour]:
+    vanished = before - now
+    kept = KeptNeighbour.objects.filter(version=call.version_id)
+    if call.lead_id:
+        kept = kept.filter(lead_id=call.lead_id)
+    return [neighbour for neighbour in kept if neighbour.record_id in vanished]
+
+
+def _is_alarm(call: DeletionCall, lost: list[KeptNeighbour]) -> bool:
+    """Ours by codes or window: an alarm, and the account pauses. Else somebody else's doing: the request alone is
+    marked."""
+    if any(kinds.get(call.request.kind).suspects(call, neighbour) for neighbour in lost):
+        accounts.pause_account(
+            call.request.account,
+            by="system",
+            reason=f"More went than was approved: {call.request}, call {call.number}.",
+        )
+        return True
+    note = f"{len(lost)} records that should stay vanished; this call can't have taken them."
+    DeletionCall.objects.filter(pk=call.pk).update(strange=True, contradiction=note)
+    return False
+
+
+def _schedule_over(call: DeletionCall) -> bool:
+    return call.sent_at is not None and (db_now() - call.sent_at).total_seconds() >= timing().read_until
+
+
+def _read_again(call: DeletionCall) -> None:
+    """The next reading of the schedule: then hourly. An unknown outcome is read on until people decide."""
+    clock, now = timing(), db_now()
+    sent = call.sent_at or now
+    later = [sent + timedelta(seconds=s) for s in clock.read_schedule if sent + timedelta(seconds=s) > now]
+    DeletionCall.objects.filter(pk=call.pk).update(
+        not_before=later[0] if later else now + timedelta(seconds=clock.read_then_every)
+    )
+
+
+def end(
+    call: DeletionCall,
+    attempt: Attempt,
+    state: str,
+    items: list[DeletionItem],
+    left: set[str],
+    before: set[str],
+    note: str,
+) -> None:
+    """End the call, its items and its attempt in one act."""
+    now = db_now()
+    gone = [i for i in items if i.record_id not in left]
+    outcomes = {
+        "gone": [i.pk for i in gone if i.record_id in before],
+        "already_gone": [i.pk for i in gone if i.record_id not in before],
+        "still_present": [i.pk for i in items if i.record_id in left],
+    }
+    if state == "unverifiable":
+        outcomes = {"unverifiable": [i.pk for i in items]}
+    for outcome, pks in outcomes.items():
+        for start in range(0, len(pks), 500):
+            DeletionItem.objects.filter(pk__in=pks[start : start + 500], outcome="").update(
+                outcome=outcome, outcome_at=now
+            )
+    counts = {outcome: len(pks) for outcome, pks in outcomes.items() if pks}
+    contradiction = _contradiction(attempt, state) or call.contradiction
+    call.move(
+        state,
+        actor="system",
+        details=counts,
+        ended_at=now,
+        note=note[:500],
+        contradiction=contradiction,
+        not_before=None,
+    )
+    resolve(attempt)
+    ring("work", call.request_id)
+
+
+def resolve(attempt: Attempt) -> None:
+    """The attempt's call ended or is planned again."""
+    from .running import release
+
+    Attempt.objects.filter(pk=attempt.pk, resolved_at__isnull=True).update(resolved_at=db_now())
+    record("attempt.resolved", attempt, actor="system", call=attempt.call_id)
+    release(attempt)
+
+
+def _contradiction(attempt: Attempt, state: str) -> str:
+    said = set(attempt.receipts.exclude(says_success=None).values_list("says_success", flat=True))
+    if state == "gone" and said == {False}:
+        return "The webhook reported failure, but the reading shows it gone. Reading decides."
+    if state in ("still_present", "partial") and True in said:
+        return "The webhook reported success, but the reading shows items still there. Reading decides."
+    return ""
+
+
+def settle(request: DeletionRequest) -> None:
+    """Write the request's state from its calls; called under the request's lock after each change of a call."""
+    request = DeletionRequest.objects.select_related("account").get(pk=request.pk)
+    if request.state not in ("running", "needs_attention"):
+        return
+    calls = list(request.version.calls.all())
+    attention = _attention(request, calls)
+    if attention:
+        _to(request, "needs_attention", attention)
+    elif any(not call.is_over for call in calls):
+        _to(request, "running", "")
+    else:
+        _finish(request)
+
+
+def _attention(request: DeletionRequest, calls: list[DeletionCall]) -> str:
+    """Why a person must look, in a sentence; empty where nobody need."""
+    for call in calls:
+        if call.state == "over_deleted":
+            return "More went than was approved."
+        if call.state == "unverifiable":
+            return "A lead can't be read any more: deleted or merged after the send."
+        if call.strange:
+            return call.contradiction
+        if call.state == "verifying" and is_past_grace(call):
+            return "Sent, no clear answer, and still there. Two operators decide: send it a second time, or end it."
+    sent = [call for call in calls if call.is_over and call.state != "skipped"]
+    if sent and not any(call.state == "gone" for call in sent) and any(c.state == "planned" for c in calls):
+        return "The first call did not end as gone; the rest was not sent."
+    return ""
+
+
+def is_past_grace(call: DeletionCall) -> bool:
+    attempt = call.attempts.order_by("-number").first()
+    if attempt is None or attempt.state != "unknown" or call.reads == 0:
+        return False
+    return (db_now() - attempt.intent_at).total_seconds() > timing().grace
+
+
+def watch_grace() -> None:
+    """Unknown outcomes whose grace is over are shown to people."""
+    unknown = Attempt.objects.filter(state="unknown", resolved_at__isnull=True, request__state="running")
+    unknown = unknown.filter(intent_at__lt=db_now() - timedelta(seconds=timing().grace))
+    for request in DeletionRequest.objects.filter(pk__in=unknown.values("request_id")):
+        with audited():
+            DeletionRequest.objects.select_for_update().get(pk=request.pk)
+            settle(request)
+
+
+def _to(request: DeletionRequest, state: str, attention: str) -> None:
+    if request.state != state:
+        request.move(state, actor="system", state_at=db_now(), attention=attention)
+        if state == "needs_attention":
+            notices.tell([*notices.operators(), *notices.owners(request)], request, "needs attention", attention)
+    elif request.attention != attention:
+        DeletionRequest.objects.filter(pk=request.pk).update(attention=attention)
+
+
+def _finish(request: DeletionRequest) -> None:
+    """All calls are over: the words people see follow from the items' outcomes."""
+    items = request.version.items
+    assert not items.filter(outcome="").exists(), "an item without outcome at the end"
+    done, total = items.filter(outcome__in=FINISHED).count(), items.count()
+    state = (
+        "completed" if done == total else "stopped" if request.stop_asked_at else "failed" if not done else "partial"
+    )
+    now = db_now()
+    no_receipt = not request.attempts.filter(receipts__isnull=False).exists()
+    request.move(
+        state,
+        actor="system",
+        details={"gone": done, "items": total, "no_receipt": no_receipt},
+        state_at=now,
+        ended_at=now,
+        attention="",
+    )
+    notices.tell(
+        notices.owners(request),
+        request,
+        state,
+        f"{done:,} of {total:,} gone from what LeadSquared's API shows.",
+    )

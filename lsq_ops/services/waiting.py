@@ -1,0 +1,29 @@
+"""Who is next: what waits for a person's decision, and why the rest does not wait for them."""
+
+from django.contrib.auth.models import User
+
+from lsq_ops.models import Decision, DeletionRequest
+
+from .may import may
+
+
+def waiting_for(user: User) -> list[DeletionRequest]:
+    """Requests that this person can decide on now, the oldest first."""
+    return [request for request in _pending() if may(user, "vote", request)] + [
+        decision.request
+        for decision in open_decisions()
+        if may(user, "confirm_decision", decision.request) and decision.proposed_by_id != user.pk
+    ]
+
+
+def not_for(user: User) -> list[tuple[DeletionRequest, str]]:
+    """Pending requests that this person can't decide on, and why."""
+    return [(request, verdict.why) for request in _pending() if not (verdict := may(user, "vote", request))]
+
+
+def open_decisions() -> list[Decision]:
+    return list(Decision.objects.filter(confirmed_at__isnull=True).select_related("request__account", "call"))
+
+
+def _pending() -> list[DeletionRequest]:
+    return list(DeletionRequest.objects.filter(state="pending").select_related("account").order_by("state_at"))
