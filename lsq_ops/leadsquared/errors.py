@@ -73,6 +73,7 @@ _PASSING = (Cause.RATE, Cause.TIMEOUT, Cause.DEADLINE, Cause.RESET, Cause.SERVER
 
 _LIMIT = re.compile(r"exceeded the limit of (\d{1,6}) in (\d{1,6}) second", re.ASCII | re.IGNORECASE)
 _ADDRESS = re.compile(r"https?://[^\s/]*/\S*", re.IGNORECASE)
+_ESCAPED = re.compile(r"\\u(?:0000|d[89a-f])", re.IGNORECASE)  # the only way in for what is unstorable
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _DEPTH = 64
 
@@ -122,10 +123,13 @@ class Answer:
 
 
 def loads(body: bytes) -> Any:
-    """Strict JSON in UTF-8: no NaN, no infinity, at most 64 levels; else a ValueError that shows nothing of
-    it. Lone surrogates and NUL, which no database takes, become U+FFFD."""
+    """Strict JSON in UTF-8: no NaN, no infinity, at most 64 levels; else a ValueError that shows nothing of it. Lone
+    surrogates and NUL, which no database takes, become U+FFFD."""
     try:
-        return _tidy(json.loads(body.decode("utf-8-sig"), parse_constant=_finite, parse_float=_finite))
+        text = body.decode("utf-8-sig")
+        data = json.loads(text, parse_constant=_finite, parse_float=_finite)
+        _check_depth(data, _DEPTH)
+        return _tidy(data) if _ESCAPED.search(text) else data
     except (ValueError, RecursionError):
         raise ValueError("not JSON") from None
 
@@ -137,15 +141,21 @@ def _finite(text: str) -> float:
     return number
 
 
-def _tidy(value: Any, depth: int = 0) -> Any:
+def _check_depth(value: Any, left: int) -> None:
+    if isinstance(value, dict | list) and not left:
+        raise ValueError("too deep")
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        if isinstance(item, dict | list):
+            _check_depth(item, left - 1)
+
+
+def _tidy(value: Any) -> Any:
     if isinstance(value, str):
         return _UNSTORABLE.sub("\ufffd", value)
-    if depth > _DEPTH:
-        raise ValueError("too deep")
     if isinstance(value, list):
-        return [_tidy(item, depth + 1) for item in value]
+        return [_tidy(item) for item in value]
     if isinstance(value, dict):
-        return {_tidy(name): _tidy(item, depth + 1) for name, item in value.items()}
+        return {_tidy(name): _tidy(item) for name, item in value.items()}
     return value
 
 

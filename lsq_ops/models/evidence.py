@@ -58,7 +58,7 @@ class ActivitySnapshot(models.Model):
 
     def rows(self) -> list[dict[str, Any]]:
         """The records as LeadSquared gave them; empty where retention emptied them."""
-        return unpack(self.content.packed) if hasattr(self, "content") else []
+        return unpack(bytes(self.content.packed)) if hasattr(self, "content") else []
 
 
 class SnapshotContent(models.Model):
@@ -78,4 +78,4 @@ def pack(rows: list[dict[str, Any]]) -> tuple[bytes, str]:
 
 
 def unpack(packed: bytes) -> list[dict[str, Any]]:
-    return json.loads(gzip.decompress(bytes(packed))) if packed else []
+    return json.loads(gzip.decompress(packed)) if packed else []

@@ -18,6 +18,7 @@ class IllegalMove(Exception):
 class StateMachine(models.Model):
     """A row with a `state`. `MOVES` is the whole table: state -> states it may move to; no way out = terminal."""
 
+    state: Any  # each machine declares its own field, with its own words
     NOUN: ClassVar[str]
     MOVES: ClassVar[dict[str, tuple[str, ...]]]
 
@@ -34,16 +35,17 @@ class StateMachine(models.Model):
 
     @property
     def is_over(self) -> bool:
-        return not self.MOVES[self.state]  # type: ignore[attr-defined]
+        return not self.MOVES[self.state]
 
     def move(self, to: str, *, actor: str, details: dict[str, Any] | None = None, **fields: Any) -> None:
         """Move this row to `to` if it still is where we saw it; LostRace otherwise. `fields` are set with it."""
-        seen = self.state  # type: ignore[has-type]
+        seen = self.state
         if to not in self.MOVES[seen]:
             raise IllegalMove(f"{self.NOUN} {self.pk}: {seen} -> {to}")
         with audited():
             # An update, not a save: the WHERE is the lock.
-            won = type(self)._default_manager.filter(pk=self.pk, state=seen).update(state=to, **fields)
+            rows: Any = type(self)._default_manager
+            won = rows.filter(pk=self.pk, state=seen).update(state=to, **fields)
             if not won:
                 raise LostRace(f"{self.NOUN} {self.pk} is no longer {seen}")
             self.state = to

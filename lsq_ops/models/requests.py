@@ -1,5 +1,7 @@
 """The deletion request: what people see and decide on, its versions, items and kept neighbours."""
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 
@@ -24,6 +26,7 @@ class DeletionRequest(StateMachine):
         CANCELLED = "cancelled", "cancelled"
         EXPIRED = "expired", "expired"
 
+    _version: "RequestVersion"
     NOUN = "request"
     ENDS = ("completed", "partial", "failed", "stopped")
     MOVES = {
@@ -64,9 +67,9 @@ class DeletionRequest(StateMachine):
             self._version = self.versions.get(number=self.version_number)
         return self._version
 
-    def refresh_from_db(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
         self.__dict__.pop("_version", None)
-        return super().refresh_from_db(*args, **kwargs)
+        super().refresh_from_db(*args, **kwargs)
 
 
 class RequestVersion(models.Model):

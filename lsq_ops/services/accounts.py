@@ -12,7 +12,7 @@ from lsq_ops.models import Account, audited, db_now, record, timing
 from lsq_ops.queue import ring
 
 from .budget import Budget, BudgetSpent
-from .may import Barred, need
+from .may import Barred, Person, need
 
 # What LeadSquared calls a time zone (Windows names) -> IANA; others are taken if they are IANA names already.
 ZONES = {
@@ -39,7 +39,8 @@ def ensure_account() -> Account:
     """The current account's row, made at the first start. With keys it starts paused; the sandbox does not."""
     account = Account.objects.filter(current=True).first()
     if account and account.host != settings.LSQ_HOST and not (account.sandbox and settings.SANDBOX_MODE):
-        account = _retire(account)
+        _retire(account)
+        account = None
     if account is None:
         return _create()
     _follow_settings(account)
@@ -62,7 +63,7 @@ def client(account: Account) -> Client:
     return Client(transport, gate=Budget(account.pk))
 
 
-def test_connection(user: object) -> Account:
+def test_connection(user: Person) -> Account:
     """Ask LeadSquared whose keys these are, and keep what it says. Barred with the cause when it doesn't answer."""
     need(user, "test_connection")
     account = current_account()
@@ -92,7 +93,7 @@ def learn(account: Account, facts: KeyUser, *, actor: str) -> Account:
     return account
 
 
-def pause(user: object, reason: str) -> None:
+def pause(user: Person, reason: str) -> None:
     need(user, "pause")
     if not reason.strip():
         raise Barred("Say why: everybody whose calls wait will read it.")
@@ -116,7 +117,7 @@ def pause_kind(account: Account, kind: str, *, by: str, reason: str) -> None:
             record("account.kind_paused", account, actor=by, kind=kind, cause=reason)
 
 
-def resume(user: object, kind: str = "") -> None:
+def resume(user: Person, kind: str = "") -> None:
     """Resume the account, or one kind. With keys the connection must have been tested first."""
     need(user, "resume")
     account = current_account()

@@ -2,10 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from lsq_ops import kinds
+from lsq_ops.kinds.base import Subject
 from lsq_ops.models import (
     DeletionCall,
     DeletionItem,
@@ -20,10 +20,10 @@ from lsq_ops.models import (
 from lsq_ops.queue import ring
 
 from . import drafting, mirror, notices, policy, preview, reading
-from .may import Barred, enough, grant_in_force, may, need, standing_vote, valid_votes
+from .may import Barred, Person, enough, grant_in_force, may, need, standing_vote, valid_votes
 
 
-def submit(user: User, request: DeletionRequest) -> None:
+def submit(user: Person, request: DeletionRequest) -> None:
     """Freeze the version with its digest and tier, and ask the approvers. Barred with what is missing."""
     with audited():
         request = _locked(request)
@@ -65,7 +65,7 @@ def submit(user: User, request: DeletionRequest) -> None:
 
 
 def vote(
-    user: User,
+    user: Person,
     request: DeletionRequest,
     decision: str,
     *,
@@ -90,7 +90,7 @@ def vote(
         _after_vote(request, made)
 
 
-def take_back(user: User, request: DeletionRequest) -> None:
+def take_back(user: Person, request: DeletionRequest) -> None:
     """Possible until the quorum is reached; the person votes again only on a new version."""
     with audited():
         request = _locked(request)
@@ -100,7 +100,7 @@ def take_back(user: User, request: DeletionRequest) -> None:
         _cast(user, request, Vote.Decision.WITHDRAWN, "", takes_back=old)
 
 
-def confirm_vote(user: User, request: DeletionRequest, digest: str) -> None:
+def confirm_vote(user: Person, request: DeletionRequest, digest: str) -> None:
     """Another approver stands in for one whose approval lapsed while the request was on its way."""
     with audited():
         request = _locked(request)
@@ -112,14 +112,14 @@ def confirm_vote(user: User, request: DeletionRequest, digest: str) -> None:
         ring("work", request.pk)
 
 
-def withdraw(user: User, request: DeletionRequest) -> None:
+def withdraw(user: Person, request: DeletionRequest) -> None:
     with audited():
         request = _locked(request)
         need(user, "withdraw", request)
         _end(request, "withdrawn", actor=str(user))
 
 
-def cancel(user: User, request: DeletionRequest) -> None:
+def cancel(user: Person, request: DeletionRequest) -> None:
     """Undo, before anything is sent."""
     with audited():
         request = _locked(request)
@@ -128,7 +128,7 @@ def cancel(user: User, request: DeletionRequest) -> None:
         notices.tell(notices.owners(request), request, "cancelled", f"Cancelled by {user}. Nothing was sent.")
 
 
-def stop(user: User, request: DeletionRequest) -> tuple[int, int]:
+def stop(user: Person, request: DeletionRequest) -> tuple[int, int]:
     """Nothing more is sent. Returns (calls that LeadSquared has taken, calls that are not sent)."""
     from .verifying import settle
 
@@ -262,7 +262,7 @@ def _read_again(request: DeletionRequest) -> str:
     )
 
 
-def _difference(request: DeletionRequest, done: dict) -> str:  # type: ignore[type-arg]
+def _difference(request: DeletionRequest, done: dict[Subject, reading.Snapshot]) -> str:
     """What differs between the submitted reading and a new one, in words; empty where nothing does."""
     plan = preview.make_plan(request, done)
     version = request.version
@@ -292,7 +292,7 @@ def _check_count(version: RequestVersion, count: int | None) -> None:
         )
 
 
-def _cast(user: User, request: DeletionRequest, decision: str, reason: str, takes_back: Vote | None = None) -> Vote:
+def _cast(user: Person, request: DeletionRequest, decision: str, reason: str, takes_back: Vote | None = None) -> Vote:
     grant = takes_back.grant if takes_back else grant_in_force(user)
     if grant is None:
         raise Barred(may(user, "vote", request).why or "You have no grant in force.")

@@ -63,7 +63,8 @@ class Budget:
             slots.select_for_update(skip_locked=connection.vendor == "postgresql").order_by("free_at", "number").first()
         )
         if slot is None:
-            return self._fill(account, size)
+            self._fill(account, size)
+            return None
         now = _epoch()
         at = max(now, slot.free_at, account.hold_until)
         key = uuid.uuid4().hex

@@ -1,17 +1,16 @@
 """What stays unknown is decided by two operators: one proposes, another confirms; neither is involved in the
 request."""
 
-from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from lsq_ops.models import Decision, DeletionCall, DeletionItem, DeletionRequest, audited, db_now, record
 from lsq_ops.queue import ring
 
 from . import approval, notices, reading, verifying
-from .may import Barred, need
+from .may import Barred, Person, need
 
 
-def propose(user: User, request: DeletionRequest, call: DeletionCall | None, choice: str, reason: str) -> Decision:
+def propose(user: Person, request: DeletionRequest, call: DeletionCall | None, choice: str, reason: str) -> Decision:
     """Propose a second send or the end of a call, or to close the request by hand."""
     need(user, "close" if choice == "close" else "propose", request)
     if not reason.strip():
@@ -36,7 +35,7 @@ def propose(user: User, request: DeletionRequest, call: DeletionCall | None, cho
     return made
 
 
-def confirm(user: User, decision: Decision) -> None:
+def confirm(user: Person, decision: Decision) -> None:
     """The second operator's word; then it is done."""
     need(user, "confirm_decision", decision.request)
     if decision.proposed_by_id == user.pk:

@@ -19,12 +19,12 @@ from lsq_ops.models import (
 )
 
 from . import accounts, preview
-from .may import Barred, need
+from .may import Barred, Person, need
 
 BATCH = 500
 
 
-def select(user: User, record_type: str, ids: list[str], source: dict[str, Any] | None = None) -> Selection:
+def select(user: Person, record_type: str, ids: list[str], source: dict[str, Any] | None = None) -> Selection:
     """Freeze what was picked: prospect ids, activity ids or task ids. What is shown is what will be asked."""
     need(user, "draft")
     ids = list(dict.fromkeys(ids))
@@ -41,7 +41,7 @@ def select(user: User, record_type: str, ids: list[str], source: dict[str, Any] 
 
 
 def draft(
-    user: User,
+    user: Person,
     *,
     kind: str,
     selection: Selection,
@@ -66,7 +66,7 @@ def draft(
 
 
 def edit(
-    user: User,
+    user: Person,
     request: DeletionRequest,
     *,
     parameters: dict[str, Any],
@@ -86,7 +86,7 @@ def edit(
         )
 
 
-def reread(user: User, request: DeletionRequest) -> RequestVersion:
+def reread(user: Person, request: DeletionRequest) -> RequestVersion:
     """The same again with a fresh reading."""
     old = request.version
     return edit(
@@ -100,13 +100,13 @@ def reread(user: User, request: DeletionRequest) -> RequestVersion:
     )
 
 
-def clone(user: User, request: DeletionRequest) -> DeletionRequest:
+def clone(user: Person, request: DeletionRequest) -> DeletionRequest:
     """A new draft with the same targets and questions."""
     need(user, "clone", request)
     return _again(user, request, _copied(request.version), request.version.parameters)
 
 
-def request_remaining(user: User, request: DeletionRequest) -> DeletionRequest:
+def request_remaining(user: Person, request: DeletionRequest) -> DeletionRequest:
     """A new draft for what this one did not get done."""
     need(user, "clone", request)
     left = request.version.items.filter(outcome__in=("still_present", "skipped", "unverifiable"))
@@ -155,7 +155,7 @@ def selection_of(version: RequestVersion) -> Selection:
 
 
 def _again(
-    user: User, request: DeletionRequest, targets: list[RequestTarget], parameters: dict[str, Any]
+    user: Person, request: DeletionRequest, targets: list[RequestTarget], parameters: dict[str, Any]
 ) -> DeletionRequest:
     old = request.version
     with audited():

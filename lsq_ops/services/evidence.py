@@ -1,14 +1,13 @@
 """What was kept of what went: a snapshot as a file, before and after."""
 
 import json
-from typing import Any
 
 from lsq_ops.models import ActivitySnapshot, audited, record
 
-from .may import Barred, need
+from .may import Barred, Person, need
 
 
-def snapshot_file(user: Any, snapshot: ActivitySnapshot) -> tuple[str, bytes]:
+def snapshot_file(user: Person, snapshot: ActivitySnapshot) -> tuple[str, bytes]:
     """(file name, JSON) of one finished reading; who took it away stands in the trail."""
     need(user, "look")
     if snapshot.read_at is None:

@@ -6,8 +6,6 @@ A superuser flag gives no exception. The database guards say the same again for 
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-
 from lsq_ops.models import ApproverGrant, Attempt, Decision, DeletionRequest, Vote, db_now
 
 REQUESTER, APPROVER, OPERATOR = "Requester", "Approver", "Operator"
@@ -66,7 +64,8 @@ class Verdict:
         return not self.why
 
 
-Person = AbstractBaseUser | AnonymousUser | Any
+# Whoever a request of the web carries; `need` refuses all but a signed-in user with the role.
+Person = Any
 
 
 def roles_of(user: Person) -> set[str]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.db.models import Count, Q
 
 from lsq_ops.leadsquared.errors import LeadSquaredError
@@ -26,7 +25,7 @@ from lsq_ops.models import (
 
 from . import accounts
 from .budget import BudgetSpent
-from .may import Barred, need
+from .may import Barred, Person, need
 
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 AT_ONCE = 200
@@ -59,7 +58,7 @@ class Added:
     verdicts: list[tuple[str, str]] = field(default_factory=list)
 
 
-def search(user: User, query: str) -> list[Found]:
+def search(user: Person, query: str) -> list[Found]:
     """Leads in LeadSquared by prospect id, e-mail, phone or name. Barred, with the cause, when it can't be asked."""
     need(user, "refresh_mirror")
     query = query.strip()
@@ -77,7 +76,7 @@ def search(user: User, query: str) -> list[Found]:
     return [_found(lead, lead.prospect_id in set(known)) for lead in unique.values()]
 
 
-def add_leads(user: User, prospect_ids: list[str]) -> Added:
+def add_leads(user: Person, prospect_ids: list[str]) -> Added:
     """Read these leads' facts now, at most 200 at once; their activities and tasks are read by the worker."""
     need(user, "refresh_mirror")
     added, wanted = Added(), list(dict.fromkeys(text.strip().strip("{}").lower() for text in prospect_ids))
@@ -104,7 +103,7 @@ def add_leads(user: User, prospect_ids: list[str]) -> Added:
     return added
 
 
-def refresh(user: User, leads: Iterable[Lead]) -> int:
+def refresh(user: Person, leads: Iterable[Lead]) -> int:
     """Order a fresh reading of these leads' facts, activities and tasks; the number of leads."""
     leads = list(leads)
     added = add_leads(user, [lead.prospect_id for lead in leads[:AT_ONCE]])
@@ -189,7 +188,7 @@ def take_over(snapshot: ActivitySnapshot, rows: list[dict[str, Any]]) -> None:
         if lead is None:
             return
         _write_activities(lead, rows, now)
-        stale = Activity.objects.filter(lead=lead)
+        stale: Any = Activity.objects.filter(lead=lead)
     else:
         _write_tasks(snapshot, rows, now)
         by = "lead_id" if snapshot.subject == ActivitySnapshot.Subject.LEAD_TASKS else "owner_id"

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 
 from lsq_ops.models import Account, ApproverGrant, Policy, Team, audited, db_now, record, timing
 
-from .may import APPROVER, AUDITOR, OPERATOR, POLICY_ADMIN, REQUESTER, ROLES, Barred, need, roles_of
+from .may import APPROVER, AUDITOR, OPERATOR, POLICY_ADMIN, REQUESTER, ROLES, Barred, Person, need, roles_of
 
 __all__ = ["ROLES", "give_grant", "make_user", "revoke_grant", "roles_of", "set_roles", "setup_roles"]
 
@@ -69,7 +69,7 @@ def make_first_admin() -> tuple[str, str] | None:
 
 
 def make_user(
-    by: User,
+    by: Person,
     *,
     username: str,
     first_name: str = "",
@@ -88,7 +88,7 @@ def make_user(
     return _create(username, first_name, last_name, email, password, set(roles), by=str(by))
 
 
-def set_roles(by: User, user: User, roles: set[str]) -> None:
+def set_roles(by: Person, user: User, roles: set[str]) -> None:
     """Give exactly these roles. Nobody changes their own."""
     need(by, "manage_people")
     if by.pk == user.pk:
@@ -101,7 +101,7 @@ def set_roles(by: User, user: User, roles: set[str]) -> None:
         record("people.roles_changed", user, actor=str(by), before=before, after=sorted(roles))
 
 
-def give_grant(by: User, user: User, team: Team) -> ApproverGrant:
+def give_grant(by: Person, user: User, team: Team) -> ApproverGrant:
     """The right to vote for `team`; it counts after a day, at once while the account has never been resumed."""
     need(by, "manage_people")
     if by.pk == user.pk:
@@ -113,7 +113,7 @@ def give_grant(by: User, user: User, team: Team) -> ApproverGrant:
     return _grant(user, team, by=str(by))
 
 
-def revoke_grant(by: User, grant: ApproverGrant) -> None:
+def revoke_grant(by: Person, grant: ApproverGrant) -> None:
     """The grant's votes stop counting now; requests that rest on them wait for another approver."""
     need(by, "manage_people")
     with audited():
@@ -132,7 +132,7 @@ def _create(username: str, first: str, last: str, email: str, password: str, rol
     return user
 
 
-def _grant(user: User, team: Team, *, by: str) -> ApproverGrant:
+def _grant(user: Person, team: Team, *, by: str) -> ApproverGrant:
     now = db_now()
     counts_from = now if _first_set_up() else now + timedelta(seconds=timing().change_counts_after)
     with audited():

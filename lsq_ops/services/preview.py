@@ -317,6 +317,7 @@ def _near_misses(version: RequestVersion) -> int:
     hour, near = timedelta(hours=1), 0
     calls = version.calls.exclude(window_from=None).values_list("lead_id", "codes", "window_from", "window_to")
     for lead, codes, start, end in calls[:200]:
+        assert start and end
         kept = version.kept.filter(lead_id=lead, at__gte=start - hour, at__lte=end + hour)
         near += (kept.filter(event_code__in=codes) if codes else kept).count()
     return near

@@ -117,7 +117,7 @@ def _look_again(call: DeletionCall) -> list[reading.Snapshot]:
     since = db_now() - timedelta(seconds=timing().before_send_age)
     resolved = Attempt.objects.filter(account=request.account, resolved_at__gte=since)
     resolved = resolved.filter(Q(call=call) | (Q(lead_id=call.lead_id) & ~Q(lead_id="")))
-    since = max([since, *resolved.values_list("resolved_at", flat=True)])
+    since = max([since, *(at for at in resolved.values_list("resolved_at", flat=True) if at)])
     done = reading.finished(request, since)
     missing = [subject for subject in subjects if subject not in done]
     unfit = [subject for subject in subjects if subject in done and not done[subject].complete]

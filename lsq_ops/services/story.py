@@ -183,7 +183,7 @@ def sentence(row: AuditEvent) -> str:
     return words.format_map(_Known(details | {"actor": row.actor}))
 
 
-class _Known(dict):  # type: ignore[type-arg]
+class _Known(dict[str, object]):
     def __missing__(self, key: str) -> str:
         return "?"
 

@@ -3,6 +3,7 @@ chain leaves whole only anchors outside the database can show; there are none ye
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from lsq_ops.models import AuditEvent, AuditHead
 from lsq_ops.models.audit import GENESIS, link_hash
@@ -54,12 +55,12 @@ def verify() -> Report:
     )
 
 
-def _rows() -> Iterator[dict]:  # type: ignore[type-arg]
+def _rows() -> Iterator[dict[str, Any]]:
     # By position, not by number: a swapped pair must be seen as such.
     return AuditEvent.objects.order_by("seq").values(*FIELDS).iterator(chunk_size=CHUNK)
 
 
-def _fault(row: dict, last: int, prev: str) -> str:  # type: ignore[type-arg]
+def _fault(row: dict[str, Any], last: int, prev: str) -> str:
     """ "edited", "missing", "reordered" or "re-chained" for the first link that doesn't hold; "" where it does."""
     if row["seq"] != last + 1:
         return "missing"

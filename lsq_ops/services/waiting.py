@@ -1,13 +1,11 @@
 """Who is next: what waits for a person's decision, and why the rest does not wait for them."""
 
-from django.contrib.auth.models import User
-
 from lsq_ops.models import Decision, DeletionRequest
 
-from .may import may
+from .may import Person, may
 
 
-def waiting_for(user: User) -> list[DeletionRequest]:
+def waiting_for(user: Person) -> list[DeletionRequest]:
     """Requests that this person can decide on now, the oldest first."""
     return [request for request in _pending() if may(user, "vote", request)] + [
         decision.request
@@ -16,7 +14,7 @@ def waiting_for(user: User) -> list[DeletionRequest]:
     ]
 
 
-def not_for(user: User) -> list[tuple[DeletionRequest, str]]:
+def not_for(user: Person) -> list[tuple[DeletionRequest, str]]:
     """Pending requests that this person can't decide on, and why."""
     return [(request, verdict.why) for request in _pending() if not (verdict := may(user, "vote", request))]
 

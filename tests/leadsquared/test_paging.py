@@ -186,9 +186,10 @@ def test_rows_need_no_count_to_notice_a_deletion(known: bool, call: int, gone: i
     assert not (listing.complete and lost(before, listing.records, server.rows))
 
 
+@pytest.mark.parametrize("call", [1, 2])
 @pytest.mark.parametrize("serving", [rows, pages0, pages1])
-def test_a_row_inserted_in_front_is_noticed(serving: Serving) -> None:
-    server = Server(serving, list(range(20)), cap=5, moves={2: lambda now: now.insert(0, 99)})
+def test_a_row_inserted_in_front_is_noticed(serving: Serving, call: int) -> None:
+    server = Server(serving, list(range(20)), cap=5, moves={call: lambda now: now.insert(0, 99)})
     assert read_all(server, same, MEANINGS[serving]).why == MOVED
 
 

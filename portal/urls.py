@@ -1,0 +1,16 @@
+"""The addresses that people, LeadSquared and watchers rely on."""
+
+from django.contrib import admin
+from django.urls import path, re_path
+from django.views.generic import RedirectView
+
+from lsq_ops import health, webhooks
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", admin.site.urls),
+    # Either way, because a redirect would lose the body of a POST.
+    re_path(r"^webhooks/leadsquared/(?P<token>[^/]+)/?$", webhooks.receive),
+    path("health/live", health.live),
+    path("health/ready", health.ready),
+]

@@ -1,0 +1,107 @@
+"""The chain: complete, in order, and it tells what was done to it."""
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+
+from lsq_ops.models import AuditEvent, audited, record
+from lsq_ops.models import guards
+from lsq_ops.models.audit import OutsideAudited, canonical
+from lsq_ops.services import trail
+
+
+def test_an_event_outside_a_transaction_is_refused(db):
+    with pytest.raises(OutsideAudited):
+        record("request.pending", ("x", 1), actor="rita")
+
+
+def test_an_action_that_is_not_on_the_list_is_refused(db):
+    with pytest.raises(ValueError), audited():
+        record("request.exploded", ("x", 1), actor="rita")
+
+
+def test_what_is_rolled_back_is_not_told(db):
+    with audited():
+        tell(1)
+        with pytest.raises(RuntimeError), audited():
+            tell(2)
+            raise RuntimeError
+        tell(3)
+    assert list(AuditEvent.objects.order_by("seq").values_list("object_id", flat=True)) == ["1", "3"]
+
+
+def test_numbers_have_no_gap_and_the_chain_verifies(db):
+    for number in range(5):
+        with audited():
+            tell(number)
+            tell(number + 100)
+    assert list(AuditEvent.objects.order_by("seq").values_list("seq", flat=True)) == list(range(1, 11))
+    assert trail.verify().ok
+
+
+@pytest.mark.parametrize(
+    ("harm", "kind", "seq"),
+    [
+        ("UPDATE lsq_ops_auditevent SET details = '{}' WHERE seq = 3", "edited", 3),
+        ("UPDATE lsq_ops_auditevent SET actor = 'nobody' WHERE seq = 4", "edited", 4),
+        ("DELETE FROM lsq_ops_auditevent WHERE seq = 2", "missing", 2),
+        ("DELETE FROM lsq_ops_auditevent WHERE seq > 4", "cut off", 5),
+    ],
+)
+def test_tampering_is_found_with_its_number_and_kind(db, harm, kind, seq):
+    chain_of(6)
+    without_guards(harm)
+    report = trail.verify()
+    assert (report.ok, report.kind, report.bad_seq) == (False, kind, seq)
+
+
+def test_a_swapped_pair_is_found(db):
+    chain_of(6)
+    columns = "at, actor, action, object_type, object_id, details, prev_hash, hash"
+    swap = [3, 4]
+    rows = {seq: AuditEvent.objects.filter(seq=seq).values_list(*columns.split(", ")).get() for seq in swap}
+    sets = ", ".join(f"{column} = %s" for column in columns.split(", "))
+    guards.drop(connection)
+    with connection.cursor() as cursor:
+        for seq, other in zip(swap, reversed(swap), strict=True):
+            cursor.execute(f"UPDATE lsq_ops_auditevent SET {sets} WHERE seq = %s", [*rows[other], seq])
+    guards.install(connection)
+    report = trail.verify()
+    assert (report.ok, report.bad_seq) == (False, 3)
+
+
+def test_the_command_exits_with_what_it_found(db, capsys):
+    chain_of(3)
+    call_command("verify_audit")
+    without_guards("UPDATE lsq_ops_auditevent SET action = 'x' WHERE seq = 2")
+    with pytest.raises(SystemExit) as exit_:
+        call_command("verify_audit")
+    assert exit_.value.code == 1
+    assert "Event 2 is edited" in capsys.readouterr().out
+    without_guards("DELETE FROM lsq_ops_audithead")
+    with pytest.raises(SystemExit) as exit_:
+        call_command("verify_audit")
+    assert exit_.value.code == 1  # install() made a new head at 0, which the chain contradicts
+
+
+def test_canonical_json_has_one_spelling():
+    assert canonical({"b": 1, "a": "é"}) == '{"a":"é","b":1}'
+    with pytest.raises(ValueError):
+        canonical(float("nan"))
+
+
+def tell(number: int) -> None:
+    record("lead.added", ("lead", number), actor="rita", n=number)
+
+
+def chain_of(length: int) -> None:
+    with audited():
+        for number in range(length):
+            tell(number)
+
+
+def without_guards(sql: str) -> None:
+    guards.drop(connection)
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+    guards.install(connection)
