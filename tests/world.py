@@ -1,4 +1,5 @@
-"""The small world that every test knows: one person for each role, two approvers in two teams, and Vera, who may only look."""
+"""The small world that every test knows: one person for each role, two approvers in two teams, and Vera, who may
+only look."""
 
 import time
 from collections.abc import Iterable

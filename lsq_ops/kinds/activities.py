@@ -9,12 +9,12 @@ from django import forms
 
 from lsq_ops.leadsquared.client import DeleteCall, delete_activities
 from lsq_ops.leadsquared.records import ActivityRecord
-from lsq_ops.models import Account, ActivitySnapshot, ActivityType, DeletionCall, KeptNeighbour, Selection
+from lsq_ops.models import Account, ActivitySnapshot, ActivityType, DeletionCall, Selection
 from lsq_ops.models import Activity as MirroredActivity
 
 from .base import Kind, Limits, Plan, Planned, Reading, Readings, Record, Subject, Target
 from .local_time import WindowForm, in_words
-from .windows import TOO_NEAR, Window, by_lead_and_code, part, windows
+from .windows import NEAR, TOO_NEAR, Window, by_lead_and_code, part, windows
 
 CUSTOM_CODES = range(100, 3000)
 
@@ -106,11 +106,11 @@ class LeadKind(Kind):
             if record.id not in items
             and record.lead_id == call.lead_id
             and record.code in call.codes
-            and _inside(record.at, call)
+            and _inside(record.at, call, NEAR)
         ]
 
-    def suspects(self, call: DeletionCall, kept: KeptNeighbour) -> bool:
-        return kept.lead_id == call.lead_id and (kept.event_code in call.codes or _inside(kept.at, call))
+    def suspects(self, call: DeletionCall, record: Record) -> bool:
+        return record.lead_id == call.lead_id and (record.code in call.codes or _inside(record.at, call))
 
 
 class Activities(LeadKind):
@@ -168,8 +168,11 @@ def in_window(record: Record, parameters: dict[str, Any]) -> bool:
     return datetime.fromisoformat(parameters["from"]) <= record.at <= datetime.fromisoformat(parameters["to"])
 
 
-def _inside(at: datetime | None, call: DeletionCall) -> bool:
-    return bool(at and call.window_from and call.window_to and call.window_from <= at <= call.window_to)
+def _inside(at: datetime | None, call: DeletionCall, near: timedelta = timedelta()) -> bool:
+    """In the call's window, or as near to it as `near`."""
+    if not at or not call.window_from or not call.window_to:
+        return False
+    return call.window_from - near <= at <= call.window_to + near
 
 
 def _records(lead: str, reading: Reading) -> Iterable[Record]:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from django import forms
 
 from lsq_ops.leadsquared.client import DeleteCall
-from lsq_ops.models import Account, DeletionCall, KeptNeighbour, Selection
+from lsq_ops.models import Account, DeletionCall, Selection
 
 Subject = tuple[str, str]  # (ActivitySnapshot.Subject, prospect id or owner id)
 
@@ -130,6 +130,6 @@ class Kind:
         """Ids that this call would delete and nobody approved: the set grew."""
         return []
 
-    def suspects(self, call: DeletionCall, kept: KeptNeighbour) -> bool:
-        """Could this call be what took the kept neighbour away?"""
+    def suspects(self, call: DeletionCall, record: Record) -> bool:
+        """Could this call be what took this record away, which nobody asked to delete?"""
         raise NotImplementedError

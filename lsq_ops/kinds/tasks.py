@@ -11,7 +11,7 @@ from django import forms
 
 from lsq_ops.leadsquared.client import delete_tasks
 from lsq_ops.leadsquared.records import TaskRecord
-from lsq_ops.models import Account, ActivitySnapshot, DeletionCall, KeptNeighbour, Selection
+from lsq_ops.models import Account, ActivitySnapshot, DeletionCall, Selection
 
 from .base import Kind, Limits, Plan, Planned, Readings, Record, Subject, Target
 
@@ -85,7 +85,7 @@ class Tasks(Kind):
                     found[record.id] = Record(**{**_fields(known), "lead_id": lead})
         return found
 
-    def suspects(self, call: DeletionCall, kept: KeptNeighbour) -> bool:
+    def suspects(self, call: DeletionCall, record: Record) -> bool:
         return False  # ids were named one by one; another task's end is somebody else's doing
 
 

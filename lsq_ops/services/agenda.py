@@ -8,7 +8,7 @@ from django.db.models import Min
 
 from lsq_ops.models import ActivitySnapshot, Beat, DeletionCall, DeletionRequest, db_now, timing
 
-from . import approval, notices, preview, reading, running, verifying
+from . import accounts, approval, notices, preview, reading, running, verifying
 
 Lane = ActivitySnapshot.Lane
 LINGER = 3  # seconds: for what is due so soon, it isn't worth going to sleep
@@ -36,7 +36,8 @@ def tend() -> None:
     approved = DeletionRequest.objects.filter(state="approved", starts_at__lte=now, account__paused_at__isnull=True)
     for request in approved.filter(account__current=True):
         running.start(request)
-    for request in DeletionRequest.objects.filter(state__in=("pending", "approved"), expires_at__lte=now):
+    late = DeletionRequest.objects.filter(state__in=("pending", "approved"), expires_at__lte=now)
+    for request in late.exclude(state="approved", account__paused_at__isnull=False):
         approval.expire(request)
     running.expire_leases()
     verifying.order_due()
@@ -68,7 +69,7 @@ def after(snapshot: ActivitySnapshot) -> None:
     if snapshot.lane == Lane.SEND:
         # A call that waited for this reading need not wait its second out.
         DeletionCall.objects.filter(request=snapshot.request, state="planned", not_before__gt=db_now(), tries=0).filter(
-            note__startswith="Reading what is there"
+            note=f"{running.LOOKING}."
         ).update(not_before=None)
 
 
@@ -82,6 +83,8 @@ def hand_on(request: DeletionRequest) -> None:
 
 def catch_up() -> None:
     """A worker that died between a reading and what follows from it: found here, by the tables alone."""
+    accounts.learn_sandbox()
+    approval.withdraw_idle()
     drafts = DeletionRequest.objects.filter(state="draft", versions__reading="reading")
     waiting = drafts | DeletionRequest.objects.filter(state="pending", versions__recheck_from__isnull=False)
     calls = DeletionCall.objects.filter(state="verifying", not_before__isnull=True)

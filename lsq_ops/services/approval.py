@@ -1,14 +1,16 @@
 """Submit, vote, undo: how a request comes to be approved, or not. Told in the order of life."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef
 
 from lsq_ops import kinds
 from lsq_ops.kinds.base import Subject
 from lsq_ops.models import (
+    ActivitySnapshot,
     DeletionCall,
-    DeletionItem,
     DeletionRequest,
     RequestVersion,
     Vote,
@@ -74,7 +76,8 @@ def vote(
     count: int | None = None,
 ) -> None:
     """Approve, reject or ask for changes, on exactly what the voter was shown (its digest)."""
-    if request.state == "pending" and _reading_is_old(request):
+    need(user, "vote", request)
+    if _reading_is_old(request):
         raise Barred(_read_again(request))
     with audited():
         request = _locked(request)
@@ -151,20 +154,36 @@ def skip_planned(request: DeletionRequest, *, actor: str, why: str) -> int:
     return len(calls)
 
 
-def skip(call: DeletionCall, *, actor: str, why: str, outcome: str = "skipped") -> None:
-    """End a call that was never sent, or whose items had gone before; its items get their outcome with it."""
-    now = db_now()
-    call.move("skipped", actor=actor, details={"items": call.size, "why": why[:200]}, ended_at=now, note=why[:500])
-    DeletionItem.objects.filter(call=call, outcome="").update(outcome=outcome, outcome_at=now)
+def skip(call: DeletionCall, *, actor: str, why: str, readings: Iterable[ActivitySnapshot] = ()) -> None:
+    """End a call that isn't sent; its items get their outcome with it, by the `readings` where there are any."""
+    from .verifying import unsent, write_outcomes
+
+    counts = write_outcomes(unsent(call, readings))
+    details = {"items": call.size, "why": why[:200], **counts}
+    call.move("skipped", actor=actor, details=details, ended_at=db_now(), note=why[:500])
 
 
 def expire(request: DeletionRequest) -> None:
-    """Pending too long, or approved and not started in time."""
+    """Pending too long, or approved and not started in time; a pause doesn't count against the latter."""
     with audited():
         request = _locked(request)
+        if request.state == "approved" and request.account.is_paused:
+            return
         if request.state in ("pending", "approved") and request.expires_at and request.expires_at <= db_now():
             _end(request, "expired", actor="system")
             notices.tell(notices.owners(request), request, "expired", "Nothing was sent. Clone it to ask again.")
+
+
+def withdraw_idle() -> None:
+    """A draft that nobody touched for a month is withdrawn."""
+    idle = db_now() - timedelta(seconds=timing().draft_idle)
+    touched = Exists(RequestVersion.objects.filter(request=OuterRef("pk"), made_at__gt=idle))
+    for request in DeletionRequest.objects.filter(~touched, state="draft", state_at__lte=idle):
+        with audited():
+            request = _locked(request)
+            if request.state == "draft":
+                _end(request, "withdrawn", actor="system")
+                notices.tell(notices.owners(request), request, "withdrawn", "Nobody touched this draft for 30 days.")
 
 
 def recheck(request: DeletionRequest) -> None:
@@ -197,12 +216,6 @@ def _locked(request: DeletionRequest) -> DeletionRequest:
 
 
 def _check_reading(version: RequestVersion, now: datetime) -> None:
-    if version.reading == RequestVersion.Reading.READING:
-        raise Barred("The leads are still being read; submit when the reading is complete.")
-    if version.reading == RequestVersion.Reading.INCOMPLETE:
-        raise Barred(f"{version.reading_note} An incomplete reading can't be submitted; read again.")
-    if version.items_count == 0:
-        raise Barred("Nothing would go; change what is chosen.")
     if version.read_at and (now - version.read_at).total_seconds() > timing().reading_max_age:
         raise Barred("The reading is older than 4 hours; read again before you submit.")
 
@@ -285,8 +298,13 @@ def _check_shown(request: DeletionRequest, digest: str) -> None:
         raise Barred("What you were shown is no longer what is asked; look at the current version and decide on that.")
 
 
+def asks_count(version: RequestVersion) -> bool:
+    """Above the low tier an approver types the number of items: it can't be done without having seen it."""
+    return version.tier != "low"
+
+
 def _check_count(version: RequestVersion, count: int | None) -> None:
-    if version.tier != "low" and count != version.items_count:
+    if asks_count(version) and count != version.items_count:
         raise Barred(
             f"Type the number of items, {version.items_count}, to approve a request of the {version.tier} tier."
         )

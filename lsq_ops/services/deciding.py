@@ -6,13 +6,14 @@ from django.db import IntegrityError, transaction
 from lsq_ops.models import Decision, DeletionCall, DeletionItem, DeletionRequest, audited, db_now, record
 from lsq_ops.queue import ring
 
-from . import approval, notices, reading, verifying
+from . import approval, notices, verifying
 from .may import Barred, Person, need
 
 
 def propose(user: Person, request: DeletionRequest, call: DeletionCall | None, choice: str, reason: str) -> Decision:
     """Propose a second send or the end of a call, or to close the request by hand."""
     need(user, "close" if choice == "close" else "propose", request)
+    _check_not_stopped(request, choice)
     if not reason.strip():
         raise Barred("Say why: the second operator and the auditors will read it.")
     if choice != "close" and (call is None or not is_open_question(call)):
@@ -37,11 +38,12 @@ def propose(user: Person, request: DeletionRequest, call: DeletionCall | None, c
 
 def confirm(user: Person, decision: Decision) -> None:
     """The second operator's word; then it is done."""
-    need(user, "confirm_decision", decision.request)
     if decision.proposed_by_id == user.pk:
         raise Barred("You proposed this; another operator confirms it.")
     with audited():
         request = DeletionRequest.objects.select_for_update().get(pk=decision.request_id)
+        need(user, "close" if decision.choice == Decision.Choice.CLOSE else "confirm_decision", request)
+        _check_not_stopped(request, decision.choice)
         now = db_now()
         with transaction.atomic():
             rows = Decision.objects.filter(pk=decision.pk, confirmed_at__isnull=True)
@@ -58,6 +60,11 @@ def is_open_question(call: DeletionCall) -> bool:
     return call.state == "verifying" and verifying.is_past_grace(call)
 
 
+def _check_not_stopped(request: DeletionRequest, choice: str) -> None:
+    if choice == Decision.Choice.RESEND and request.stop_asked_at:
+        raise Barred(f"{request.stop_asked_by} has stopped this request: nothing more is sent. End the call instead.")
+
+
 def _carry_out(request: DeletionRequest, decision: Decision, actor: str) -> None:
     if decision.choice == Decision.Choice.CLOSE:
         close(request, actor)
@@ -67,9 +74,7 @@ def _carry_out(request: DeletionRequest, decision: Decision, actor: str) -> None
     if not is_open_question(call):
         raise Barred("The call has ended meanwhile; nothing is left to decide.")
     if decision.choice == Decision.Choice.RESEND:
-        attempt = call.attempts.order_by("-number").first()
-        assert attempt is not None
-        verifying.resolve(attempt)
+        verifying.resolve(verifying.last_attempt(call))
         call.move(
             "planned",
             actor=actor,
@@ -84,23 +89,12 @@ def _carry_out(request: DeletionRequest, decision: Decision, actor: str) -> None
 
 def end_as_read(call: DeletionCall, actor: str) -> None:
     """End a call by its last complete reading; what can't be read is said to be unverifiable."""
-    subjects = verifying.subjects_of(call)
-    done = reading.finished(call.request, call.sent_at or call.request.created_at)
-    used = [done[s] for s in subjects if s in done and done[s].complete]
-    if len(used) == len(subjects):
+    used = verifying.last_readings(call)
+    if used:
         verifying.decide(call, used, final=True)
         return
-    attempt = call.attempts.order_by("-number").first()
-    assert attempt is not None
-    verifying.end(
-        call,
-        attempt,
-        "unverifiable",
-        list(call.items.all()),
-        set(),
-        set(),
-        "ended by two people, not readable",
-    )
+    attempt, items = verifying.last_attempt(call), list(call.items.all())
+    verifying.end(call, attempt, "unverifiable", items, set(), {}, "ended by two people, not readable")
 
 
 def close(request: DeletionRequest, actor: str) -> None:

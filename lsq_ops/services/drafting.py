@@ -76,10 +76,12 @@ def edit(
     asked_by: User | None = None,
 ) -> RequestVersion:
     """A new version with the same targets and without votes; whoever makes it can't vote on the request."""
-    need(user, "edit", request)
     _check(category, reason)
-    old = request.version
     with audited():
+        # Under the lock: a draft that is being submitted in another tab is no draft any more.
+        need(user, "edit", DeletionRequest.objects.select_for_update().get(pk=request.pk))
+        request.refresh_from_db()
+        old = request.version
         targets = _copied(old)
         return _version(
             request, user, targets, parameters, category, reason, ticket, asked_by or old.asked_by, old.source
@@ -176,7 +178,9 @@ def _again(
             category=old.category,
             cloned_from=request.pk,
         )
-        _version(new, user, targets, parameters, old.category, old.reason, old.ticket, user, old.source)
+        # Who asked for the first one asked for this too, and doesn't decide on it.
+        asked_by = user if old.asked_by_id == request.requester_id else old.asked_by
+        _version(new, user, targets, parameters, old.category, old.reason, old.ticket, asked_by, old.source)
     return new
 
 

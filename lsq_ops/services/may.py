@@ -6,7 +6,7 @@ A superuser flag gives no exception. The database guards say the same again for 
 from dataclasses import dataclass
 from typing import Any
 
-from lsq_ops.models import ApproverGrant, Attempt, Decision, DeletionRequest, Vote, db_now
+from lsq_ops.models import ApproverGrant, Attempt, Decision, DeletionRequest, RequestVersion, Vote, db_now
 
 REQUESTER, APPROVER, OPERATOR = "Requester", "Approver", "Operator"
 AUDITOR, POLICY_ADMIN = "Auditor", "Policy admin"
@@ -85,7 +85,8 @@ def may(user: Person, verb: str, obj: Any = None) -> Verdict:
         return Verdict(f"Only {_either(ROLE_OF[verb])} may do this; ask a policy admin for the role.")
     if not isinstance(obj, DeletionRequest):
         return Verdict()
-    return _state(verb, obj) or _person(user, verb, obj)
+    barred = _state(verb, obj)
+    return _person(user, verb, obj) if barred is None else barred
 
 
 def need(user: Person, verb: str, obj: Any = None) -> None:
@@ -118,11 +119,22 @@ def _listed(states: tuple[str, ...]) -> str:
 def _person(user: Person, verb: str, request: DeletionRequest) -> Verdict:
     if verb in ("vote", "confirm_vote"):
         return _voter(user, request)
+    if verb == "submit":
+        return Verdict(unread(request.version))
     if verb == "take_back" and not standing_vote(user, request):
         return Verdict("You have no vote on this version.")
     if verb in ("propose", "confirm_decision", "close") and involved(user, request):
         return Verdict("You made, edited or asked for this request; an operator who didn't decides on it.")
     return Verdict()
+
+
+def unread(version: RequestVersion) -> str:
+    """Why there is nothing to submit yet; empty where a complete reading found something."""
+    if version.reading == RequestVersion.Reading.READING:
+        return "The leads are still being read; submit when the reading is complete."
+    if version.reading == RequestVersion.Reading.INCOMPLETE:
+        return f"{version.reading_note} An incomplete reading can't be submitted; read again."
+    return "" if version.items_count else "Nothing would go; change what is chosen."
 
 
 def _voter(user: Person, request: DeletionRequest) -> Verdict:

@@ -305,7 +305,7 @@ def _count(snapshot: ActivitySnapshot, now: datetime) -> None:
     leads = Lead.objects.filter(account=snapshot.account, prospect_id=snapshot.subject_id)
     if snapshot.subject == ActivitySnapshot.Subject.LEAD_TASKS:
         count = Task.objects.filter(account=snapshot.account, lead_id=snapshot.subject_id, gone_at__isnull=True).count()
-        leads.update(task_count=count)
+        leads.update(task_count=count, tasks_read_at=now if snapshot.complete else None)
         return
     counted = leads.annotate(n=Count("activity", filter=Q(activity__gone_at__isnull=True))).values_list("n", flat=True)
     leads.update(activity_count=counted.first() or 0, records_read_at=now if snapshot.complete else None)

@@ -251,8 +251,8 @@ def _odd(items: list[Record]) -> dict[str, str]:
     for record in items:
         if by[record.by] * 10 <= len(items):
             odd[record.id] = "made by somebody else than most"
-        elif record.at and record.at.weekday() == 6:
-            odd[record.id] = "on a Sunday"
+        elif record.code is not None and record.at and record.at.weekday() == 6:
+            odd[record.id] = "on a Sunday"  # a task's date is its due date: on any day
     return odd if len(odd) * 2 <= len(items) else {}
 
 
@@ -350,7 +350,7 @@ def _warnings(made: Facts, request: DeletionRequest, of_kind: tuple[str, ...]) -
     if request.version.reading_note:
         yield request.version.reading_note
     if made.odd:
-        yield f"{made.odd} of {made.items:,} are odd ones out: made by somebody else than most, or on a Sunday."
+        yield f"{made.odd:,} of {made.items:,} are odd ones out: made by somebody else than most, or on a Sunday."
     if made.shares_over_60:
         yield f"{made.shares_over_60} leads would lose 60 % or more of their history."
     if made.near_misses:

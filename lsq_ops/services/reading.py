@@ -74,12 +74,25 @@ def order(
     return missing
 
 
-def finished(request: DeletionRequest, since: datetime, until: datetime | None = None) -> dict[Subject, Snapshot]:
-    """The newest finished reading of each subject for a request, begun since (and finished until) then."""
+def finished(
+    request: DeletionRequest,
+    since: datetime,
+    until: datetime | None = None,
+    *,
+    of: list[Subject] | None = None,
+    whole: bool = False,
+) -> dict[Subject, Snapshot]:
+    """The newest finished reading of each subject (or of those in `of`) for a request, begun since (and finished
+    until) then; with `whole` only complete ones."""
     snapshots = Snapshot.objects.filter(request=request, started_at__gte=since, read_at__isnull=False)
     if until:
         snapshots = snapshots.filter(read_at__lte=until)
-    return {(snapshot.subject, snapshot.subject_id): snapshot for snapshot in snapshots.order_by("read_at", "id")}
+    if whole:
+        snapshots = snapshots.filter(complete=True)
+    if of is not None and len(of) <= 100:
+        snapshots = snapshots.filter(subject_id__in=[subject_id for _, subject_id in of])
+    newest = {(s.subject, s.subject_id): s for s in snapshots.order_by("read_at", "id")}
+    return newest if of is None else {subject: newest[subject] for subject in of if subject in newest}
 
 
 def contents(snapshots: Iterable[Snapshot]) -> Readings:
@@ -92,11 +105,13 @@ def contents(snapshots: Iterable[Snapshot]) -> Readings:
 def found(kind: str, snapshots: Iterable[Snapshot]) -> dict[str, Record]:
     """Record id -> record over finished snapshots. One list reading serves many calls, so the last ones are remembered:
     a finished snapshot never changes."""
-    return _found(kind, tuple(sorted(snapshot.pk for snapshot in snapshots)))
+    return _found(kind, tuple(sorted((snapshot.pk, snapshot.sha256) for snapshot in snapshots)))
 
 
 @lru_cache(maxsize=2)
-def _found(kind: str, pks: tuple[int, ...]) -> dict[str, Record]:
+def _found(kind: str, keys: tuple[tuple[int, str], ...]) -> dict[str, Record]:
+    # By number and content: after a restored backup the same number may be another reading.
+    pks = [pk for pk, _ in keys]
     return kinds.get(kind).find(contents(Snapshot.objects.filter(pk__in=pks).select_related("content")))
 
 
@@ -145,9 +160,10 @@ def fill(snapshot: Snapshot, rows: list[dict[str, Any]], *, complete: bool, why:
     packed, sha256 = pack(rows)
     with audited():
         ours = Snapshot.objects.filter(pk=snapshot.pk, read_at__isnull=True, started_at=snapshot.started_at)
-        # The content first: once `read_at` is set, the row is frozen.
-        SnapshotContent.objects.update_or_create(snapshot=snapshot, defaults={"packed": packed})
-        won = ours.update(
+        if not ours.select_for_update().exists():
+            return  # our lease ran out and somebody else reads, or has read: their content stands
+        SnapshotContent.objects.create(snapshot=snapshot, packed=packed)
+        ours.update(
             read_at=db_now(),
             complete=complete,
             lead_gone=gone,
@@ -155,9 +171,8 @@ def fill(snapshot: Snapshot, rows: list[dict[str, Any]], *, complete: bool, why:
             records=len(rows),
             sha256=sha256,
         )
-        if won:
-            snapshot.refresh_from_db()
-            mirror.take_over(snapshot, rows)
+        snapshot.refresh_from_db()
+        mirror.take_over(snapshot, rows)
 
 
 def _read(client: Client, snapshot: Snapshot) -> tuple[list[dict[str, Any]], bool, str, bool]:
@@ -171,7 +186,8 @@ def _read(client: Client, snapshot: Snapshot) -> tuple[list[dict[str, Any]], boo
         else:
             listing = client.activities(lead, meaning=OffsetMeaning(snapshot.account.offset_meaning))
     except LeadNotFound:
-        return [], True, "", client.lead(lead) is None
+        gone = client.lead(lead) is None
+        return [], gone, "" if gone else "LeadSquared shows the lead, but says that it knows no such lead.", gone
     # An empty answer may be a lead that was deleted or merged away: ask for the lead itself.
     gone = not listing.records and client.lead(lead) is None
     return [record.raw for record in listing.records], listing.complete, listing.why, gone
@@ -200,6 +216,5 @@ def _try_again(snapshot: Snapshot, why: str, rows: list[dict[str, Any]] | None =
 
 def _put_off(snapshot: Snapshot, *, seconds: float, why: str = "") -> None:
     until = db_now() + timedelta(seconds=seconds)
-    Snapshot.objects.filter(pk=snapshot.pk, read_at__isnull=True).update(
-        not_before=until, claimed_until=None, started_at=None, why=why[:300]
-    )
+    ours = Snapshot.objects.filter(pk=snapshot.pk, read_at__isnull=True, started_at=snapshot.started_at)
+    ours.update(not_before=until, claimed_until=None, started_at=None, why=why[:300])

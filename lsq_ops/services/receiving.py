@@ -12,7 +12,8 @@ from django.db.models import F
 from lsq_ops.models import Attempt, DeletionCall, WebhookReceipt, audited, db_now, record
 from lsq_ops.queue import ring
 
-from .running import heard, token_hash
+from .running import token_hash
+from .verifying import contradiction, heard
 
 PER_ATTEMPT = 20
 KEPT_BYTES = 65_536
@@ -35,7 +36,18 @@ def receive(token: str, body: bytes, content_type: str) -> None:
         now = db_now()
         DeletionCall.objects.filter(pk=attempt.call_id, state="verifying", not_before__gt=now).update(not_before=now)
         record("receipt.arrived", attempt, actor="webhook", call=attempt.call_id, request=attempt.request_id)
+        _show_contradiction(attempt)
         ring("work", attempt.request_id)
+
+
+def _show_contradiction(attempt: Attempt) -> None:
+    """What comes after the end moves nothing, but where it disagrees that is shown."""
+    call = DeletionCall.objects.get(pk=attempt.call_id)
+    said = contradiction(attempt, call.state) if call.is_over else ""
+    if said and said not in call.contradiction:
+        call.contradiction = f"{call.contradiction} {said}".strip()[:300]
+        call.save(update_fields=["contradiction"])
+        record("receipt.contradicts", attempt, actor="webhook", call=call.pk, request=attempt.request_id)
 
 
 def _keep(attempt: Attempt, body: bytes, content_type: str) -> bool:
@@ -69,32 +81,41 @@ def understand(body: bytes, content_type: str) -> tuple[str, bool | None]:
     """(what it says in short, success or failure or None where it says neither). Takes JSON, form and text; never
     raises."""
     fields = _fields(body)
-    status = str(fields.get("Status", ""))[:40]
+    status = _plain(fields.get("Status"))[:40]
     words = [status] if status else []
-    words += [
-        f"{name} {str(fields[name])[:60]}"
-        for name in ("TasksCount", "DeletedTasksCount", "FailureReason")
-        if fields.get(name) not in (None, "")
-    ]
+    for name in ("TasksCount", "DeletedTasksCount", "FailureReason"):
+        words += [f"{name} {said[:60]}"] if (said := _plain(fields.get(name))) else []
     success = {"success": True, "error": False, "failure": False, "failed": False}.get(status.lower())
     if success and _fewer(fields):
         success = False
     return ", ".join(words)[:300], success
 
 
+def _plain(value: Any) -> str:
+    """A single value as text that every database takes: no NUL, no half characters."""
+    text = str(value) if isinstance(value, str | int | float) else ""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "")
+
+
 def _fewer(fields: dict[str, Any]) -> bool:
     try:
         return int(fields["DeletedTasksCount"]) < int(fields["TasksCount"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return False
 
 
 def _fields(body: bytes) -> dict[str, Any]:
-    text = body.decode("utf-8", "replace").strip("\ufeff\x00 \r\n\t")
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        data = dict(parse_qsl(text, max_num_fields=50)) if "=" in text and len(text) < 8192 else {}
-    if isinstance(data, list) and data:
-        data = data[0]
-    return data if isinstance(data, dict) else {}
+    text = body.decode(json.detect_encoding(body), "replace").strip("\ufeff\x00 \r\n\t")
+    for parse in (json.loads, _form):
+        try:
+            data = parse(text)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(data, list) and data:
+            data = data[0]
+        return data if isinstance(data, dict) else {}
+    return {}
+
+
+def _form(text: str) -> dict[str, str]:
+    return dict(parse_qsl(text, max_num_fields=50)) if "=" in text and len(text) < 8192 else {}

@@ -6,11 +6,12 @@ Order of life: start, next_call, send (look again, check, open the attempt, send
 import hashlib
 import json
 import secrets
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, F, OuterRef, Q, Sum
 
@@ -20,11 +21,9 @@ from lsq_ops.models import (
     Account,
     Attempt,
     DeletionCall,
-    DeletionItem,
     DeletionRequest,
     LostRace,
     TaskClaim,
-    WebhookReceipt,
     audited,
     db_now,
     record,
@@ -32,19 +31,20 @@ from lsq_ops.models import (
 )
 from lsq_ops.queue import ring
 
-from . import accounts, approval, budget, mirror, preview, reading, verifying
+from . import accounts, approval, budget, mirror, notices, policy, preview, reading, verifying
 from .may import enough, valid_votes
 
 NOT_SENT_PAUSES_AT = 4
 WAITS = 10  # seconds until a call that waits for something else looks again
+LOOKING = "Reading what is there just before the send"
 
 
-@dataclass(frozen=True, slots=True)
 class Wait(Exception):
-    """Not now: why, and how many seconds until it is looked at again."""
+    """Not now: why, how many seconds until it is looked at again, and who must hear of it."""
 
-    why: str
-    seconds: float = WAITS
+    def __init__(self, why: str, seconds: float = WAITS, *, tell: Iterable[User] = ()) -> None:
+        super().__init__(why)
+        self.why, self.seconds, self.tell = why, seconds, tuple(tell)
 
 
 def start(request: DeletionRequest) -> None:
@@ -54,6 +54,8 @@ def start(request: DeletionRequest) -> None:
         now = db_now()
         if request.state != "approved" or request.starts_at is None or request.starts_at > now:
             return
+        if request.expires_at and request.expires_at <= now:
+            return  # nobody was there in time; it expires
         request.move("running", actor="system", state_at=now, started_at=now, expires_at=None)
         ring("work", request.pk)
 
@@ -61,14 +63,16 @@ def start(request: DeletionRequest) -> None:
 def next_call() -> DeletionCall | None:
     """Claim a call that may be looked at now. The first one goes alone until it is verified as gone."""
     now = db_now()
+    account = Account.objects.filter(current=True, paused_at__isnull=True).first()
+    if account is None:
+        return None
     calls = DeletionCall.objects.filter(
         state="planned",
+        request__account=account,
         request__state="running",
         request__stop_asked_at__isnull=True,
         request__version_number=F("version__number"),
-        request__account__current=True,
-        request__account__paused_at__isnull=True,
-    )
+    ).exclude(request__kind__in=list(account.paused_kinds))
     calls = calls.filter(Q(not_before__isnull=True) | Q(not_before__lte=now))
     calls = calls.filter(Q(claimed_until__isnull=True) | Q(claimed_until__lt=now))
     for call in (
@@ -76,8 +80,6 @@ def next_call() -> DeletionCall | None:
         .select_related("request__account", "version")
         .order_by("request_id", "size", "number")[:20]
     ):
-        if call.request.kind in call.request.account.paused_kinds:
-            continue
         lease = now + timedelta(seconds=timing().claim_lease)
         ours = DeletionCall.objects.filter(pk=call.pk, state="planned")
         free = Q(claimed_until__isnull=True) | Q(claimed_until__lt=now)
@@ -100,6 +102,7 @@ def _may_go() -> Q:
 def send(call: DeletionCall) -> None:
     """Take one claimed call as far as it goes now: skipped, put off with its reason, or sent."""
     try:
+        _check_free(call)
         if _drifted(call, _look_again(call)):
             return
         _check_before(call)
@@ -112,21 +115,31 @@ def send(call: DeletionCall) -> None:
 
 def _look_again(call: DeletionCall) -> list[reading.Snapshot]:
     """The readings just before the send; ordered, and waited for, where there is none that is fresh enough."""
-    request, kind = call.request, kinds.get(call.request.kind)
-    subjects = kind.call_subjects(call, _leads(call))
-    since = db_now() - timedelta(seconds=timing().before_send_age)
+    request, since = call.request, _fresh_since(call)
+    subjects = verifying.subjects_of(call)
+    done = reading.finished(request, since, of=subjects)
+    missing = [subject for subject in subjects if subject not in done]
+    unfit = [done[subject] for subject in subjects if subject in done and not done[subject].complete]
+    if missing:
+        reading.order(request.account, missing, reading.Lane.SEND, since=since, request=request)
+        raise Wait(f"{LOOKING}.", 1)
+    if unfit:
+        again = [(snapshot.subject, snapshot.subject_id) for snapshot in unfit]
+        since = max(snapshot.read_at for snapshot in unfit if snapshot.read_at)
+        reading.order(request.account, again, reading.Lane.SEND, since=since, request=request)
+        raise Wait(f"{LOOKING}. It was not complete: {unfit[0].why}", 60, tell=notices.operators())
+    return [done[subject] for subject in subjects]
+
+
+def _fresh_since(call: DeletionCall) -> datetime:
+    """A reading counts as one just before the send if it began since then: never one of the preview, and none
+    from before a deletion on the same lead."""
+    clock, request = timing(), call.request
+    age = clock.before_send_age if call.lead_id else clock.before_send_list_age
+    since = max(db_now() - timedelta(seconds=age), request.started_at or request.created_at)
     resolved = Attempt.objects.filter(account=request.account, resolved_at__gte=since)
     resolved = resolved.filter(Q(call=call) | (Q(lead_id=call.lead_id) & ~Q(lead_id="")))
-    since = max([since, *(at for at in resolved.values_list("resolved_at", flat=True) if at)])
-    done = reading.finished(request, since)
-    missing = [subject for subject in subjects if subject not in done]
-    unfit = [subject for subject in subjects if subject in done and not done[subject].complete]
-    if missing or unfit:
-        if unfit and not missing:
-            since = done[unfit[0]].read_at or since
-        reading.order(request.account, missing or unfit, reading.Lane.SEND, since=since, request=request)
-        raise Wait("Reading what is there just before the send.", 1)
-    return [done[subject] for subject in subjects]
+    return max([since, *(at for at in resolved.values_list("resolved_at", flat=True) if at)])
 
 
 def _drifted(call: DeletionCall, readings: list[reading.Snapshot]) -> bool:
@@ -140,28 +153,28 @@ def _drifted(call: DeletionCall, readings: list[reading.Snapshot]) -> bool:
     held = mirror.holds(call.request.account, [*(i.record_id for i in items), *{i.lead_id for i in items if i.lead_id}])
     if not there:
         gone = any(snapshot.lead_gone for snapshot in readings)
-        _skip(
-            call,
-            "the lead was deleted or merged before the send" if gone else "all of it was gone before the send",
-            "already_gone",
-        )
+        why = "the lead was deleted or merged before the send" if gone else "all of it was gone before the send"
     elif changed:
-        _skip(call, f"{len(changed)} items changed since the approval")
+        why = f"{len(changed)} items changed since the approval"
     elif intruders:
-        _skip(call, f"{len(intruders)} records that nobody approved are in its window now")
+        why = f"{len(intruders)} records that nobody approved are in its window now"
     elif held:
-        _skip(call, "put on hold since the approval")
+        why = "put on hold since the approval"
     else:
         return False
+    with audited():
+        _lock(call.request)
+        approval.skip(call, actor="system", why=why, readings=readings)
+        verifying.settle(call.request)
+        ring("work", call.request_id)
     return True
 
 
-def _skip(call: DeletionCall, why: str, outcome: str = "skipped") -> None:
-    with audited():
-        _lock(call.request)
-        approval.skip(call, actor="system", why=why, outcome=outcome)
-        verifying.settle(call.request)
-        ring("work", call.request_id)
+def _check_free(call: DeletionCall) -> None:
+    """One at a time on a lead or task; asked before anything is read or a place in the budget is taken."""
+    other = _under_way(call)
+    if other:
+        raise Wait(_waits_for(call, other))
 
 
 def _check_before(call: DeletionCall) -> None:
@@ -169,7 +182,10 @@ def _check_before(call: DeletionCall) -> None:
     request, clock, now = call.request, timing(), db_now()
     request.refresh_from_db()
     if not enough(request, valid_votes(request)):
-        raise Wait("An approval lapsed: a voter left or lost the grant. Another approver must confirm.")
+        raise Wait(
+            "An approval lapsed: a voter left or lost the grant. Another approver must confirm.",
+            tell=[*policy.eligible(request), *notices.owners(request)],
+        )
     for span, cap, word in ((3600, clock.items_per_hour, "hour"), (86400, clock.items_per_day, "day")):
         sent = Attempt.objects.filter(account=request.account, intent_at__gte=now - timedelta(seconds=span))
         items = sent.exclude(state__in=("not_sent", "turned_away")).aggregate(n=Sum("call__size"))["n"] or 0
@@ -184,13 +200,19 @@ def _send(call: DeletionCall) -> None:
         ticket = gate.enter()
     except budget.BudgetSpent as spent:
         raise Wait(str(spent), 600) from None
-    answer = None
     try:
-        attempt, body = open_attempt(call)
         client = accounts.client(call.request.account)
+        attempt, body = open_attempt(call)
+    except BaseException:
+        gate.leave(ticket, None)
+        raise
+    # From here on the bytes may be on their way whatever happens to us: the slot frees itself if we die.
+    if db_now() + timedelta(seconds=timing().http_deadline) < attempt.lease_until:
         answer = client.send_delete(call.path, body)
-    finally:
         gate.leave(ticket, answer)
+    else:
+        answer = Answer("send", Outcome.NOT_SENT, Cause.DEADLINE, message="The worker was held up; nothing was sent.")
+        gate.leave(ticket, None)
     keep_answer(attempt, answer)
 
 
@@ -201,22 +223,29 @@ def open_attempt(call: DeletionCall) -> tuple[Attempt, bytes]:
         with audited():
             return _open(call, token)
     except IntegrityError as error:
-        raise Wait(_waits_for(call, str(error))) from None
+        other = _under_way(call)
+        why = _waits_for(call, other) if other else f"The database refused: {str(error).splitlines()[0]}"
+        raise Wait(why, tell=[] if other else notices.operators()) from None
 
 
 def _open(call: DeletionCall, token: str) -> tuple[Attempt, bytes]:
-    request = _lock(call.request)
+    request, claimed = _lock(call.request), call.claimed_until
     call = DeletionCall.objects.select_for_update().get(pk=call.pk)
-    account = Account.objects.get(pk=request.account_id)
+    account, now = Account.objects.get(pk=request.account_id), db_now()
     if account.is_paused or request.kind in account.paused_kinds:
         raise Wait("The account is paused.")
     if request.state != "running" or request.stop_asked_at or call.state != "planned":
         raise LostRace("no longer to be sent")
+    if claimed is None or call.claimed_until != claimed or claimed <= now:
+        raise LostRace("the claim ran out, and with it what was read and checked")
     text = call.body.text
     digest = preview.digest_of(request.version)
     if hashlib.sha256(text.encode()).hexdigest() != call.body_hash or digest != request.version.digest:
-        raise Wait("What is stored is not what was approved; nothing is sent. Call an auditor.", 3600)
-    now = db_now()
+        raise Wait(
+            "What is stored is not what was approved; nothing is sent. Call an auditor.",
+            3600,
+            tell=notices.operators(),
+        )
     number = call.attempts.count() + 1
     attempt = Attempt.objects.create(
         account=account,
@@ -251,7 +280,7 @@ def keep_answer(attempt: Attempt, answer: Answer) -> None:
     """Store what came back and move on by DESIGN's table. An answer after the lease is kept beside and moves
     nothing."""
     with audited():
-        _lock(attempt.request)
+        request = _lock(attempt.request)
         attempt.refresh_from_db()
         call = attempt.call
         facts = {
@@ -267,18 +296,23 @@ def keep_answer(attempt: Attempt, answer: Answer) -> None:
             )
             record("attempt.late_answer", attempt, actor="system", outcome=answer.outcome.value)
             return
-        over = answer.outcome in (Outcome.TURNED_AWAY, Outcome.NOT_SENT)
+        over = answer.outcome in (Outcome.TURNED_AWAY, Outcome.NOT_SENT) and not attempt.receipts.exists()
         if over:
             facts["resolved_at"] = facts["answered_at"]
+        # A webhook has come for what is said to be not done: that is no clear answer.
+        doubtful = answer.outcome in (Outcome.TURNED_AWAY, Outcome.NOT_SENT) and not over
         attempt.move(
-            answer.outcome.value,
+            Outcome.UNKNOWN.value if doubtful else answer.outcome.value,
             actor="system",
             details={"call": call.pk, "cause": answer.cause.value},
             **facts,
         )
         if over:
-            release(attempt)
+            verifying.release(attempt)
             _plan_again(call, attempt, answer)
+            if request.stop_asked_at:
+                approval.skip(call, actor="system", why=f"stopped by {request.stop_asked_by}")
+            verifying.settle(request)
         else:
             _sent(call, attempt, answer)
     if answer.outcome == Outcome.TURNED_AWAY and answer.cause in (Cause.KEYS, Cause.FORBIDDEN):
@@ -297,35 +331,28 @@ def expire_leases() -> None:
                     details={"call": attempt.call_id, "cause": "lease"},
                     cause="lease",
                 )
-                attempt.call.move("verifying", actor="system", not_before=db_now(), tries=0)
-                heard(attempt)
+                _read_back(attempt.call, db_now())
+                verifying.heard(attempt)
         except LostRace:
             continue
-
-
-def heard(attempt: Attempt) -> None:
-    """A webhook came for an attempt whose answer is unknown: LeadSquared took it."""
-    if attempt.state == "unknown" and WebhookReceipt.objects.filter(attempt=attempt).exists():
-        attempt.move("accepted", actor="webhook", details={"call": attempt.call_id})
 
 
 def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def release(attempt: Attempt) -> None:
-    """Give back what the attempt held: it is resolved."""
-    TaskClaim.objects.filter(attempt=attempt).delete()
-
-
 def _sent(call: DeletionCall, attempt: Attempt, answer: Answer) -> None:
     now = db_now()
     Account.objects.filter(pk=attempt.account_id).update(not_sent_in_a_row=0)
     soon = answer.outcome == Outcome.REFUSED or attempt.receipts.exists()
-    first = now if soon else now + timedelta(seconds=timing().read_schedule[0])
-    call.move("verifying", actor="system", not_before=first, tries=0, claimed_until=None, reads=0, read_from=None)
-    heard(attempt)
+    _read_back(call, now if soon else now + timedelta(seconds=timing().read_schedule[0]))
+    verifying.heard(attempt)
     ring("work", call.request_id)
+
+
+def _read_back(call: DeletionCall, when: datetime) -> None:
+    """Readings of an earlier send count no longer."""
+    call.move("verifying", actor="system", not_before=when, tries=0, claimed_until=None, reads=0, read_from=None)
 
 
 def _plan_again(call: DeletionCall, attempt: Attempt, answer: Answer) -> None:
@@ -353,25 +380,31 @@ def _plan_again(call: DeletionCall, attempt: Attempt, answer: Answer) -> None:
 
 def _put_off(call: DeletionCall, wait: Wait) -> None:
     until = db_now() + timedelta(seconds=wait.seconds)
-    DeletionCall.objects.filter(pk=call.pk, state="planned").update(
-        not_before=until, claimed_until=None, note=wait.why[:500]
-    )
+    ours = DeletionCall.objects.filter(pk=call.pk, state="planned", claimed_until=call.claimed_until)
+    ours.update(not_before=until, claimed_until=None, note=wait.why[:500])
+    if wait.tell:
+        why = wait.why[:500]
+        with transaction.atomic():
+            # Once for each reason: who was told need not be told by every call.
+            if DeletionRequest.objects.filter(pk=call.request_id).exclude(attention=why).update(attention=why):
+                notices.tell(wait.tell, call.request, "waits for people", why)
 
 
-def _waits_for(call: DeletionCall, error: str) -> str:
-    """Another request has an unresolved attempt on the lead, or claims one of the tasks; else what the gate said."""
+def _under_way(call: DeletionCall) -> Attempt | None:
+    """The unresolved attempt on the same lead, or that claims one of the tasks."""
     others = Attempt.objects.filter(account=call.request.account, resolved_at__isnull=True).exclude(call=call)
     if call.lead_id:
         others = others.filter(lead_id=call.lead_id)
     else:
         ids = call.items.values("record_id")
         others = others.filter(claims__task_id__in=ids)
-    other = others.select_related("request").first()
-    return (
-        f"Waiting for {other.request}: it is deleting on the same records."
-        if other
-        else f"The database refused: {error.splitlines()[0]}"
-    )
+    return others.select_related("request", "call").first()
+
+
+def _waits_for(call: DeletionCall, other: Attempt) -> str:
+    if other.request_id == call.request_id:
+        return f"Waiting for call {other.call.number}: one at a time on a lead."
+    return f"Waiting for {other.request}: it is deleting on the same records."
 
 
 def _bytes(text: str, token: str) -> bytes:
@@ -379,11 +412,6 @@ def _bytes(text: str, token: str) -> bytes:
     if settings.PUBLIC_URL:
         body["StatusWebhookURL"] = f"{settings.PUBLIC_URL.rstrip('/')}/webhooks/leadsquared/{token}/"
     return json.dumps(body, ensure_ascii=False).encode()
-
-
-def _leads(call: DeletionCall) -> list[str]:
-    items = DeletionItem.objects.filter(call=call).exclude(lead_id="")
-    return list(items.values_list("lead_id", flat=True).distinct().order_by())
 
 
 def _lock(request: DeletionRequest) -> DeletionRequest:

@@ -53,7 +53,7 @@ def timeline(request: DeletionRequest) -> list[Event]:
     """What happened, oldest first: the people's steps from the audit trail, the calls' and readings' from their
     rows."""
     events = _from_trail(request) + _from_calls(request) + _from_readings(request)
-    return sorted(events, key=lambda event: (event.at, event.seq or 0))[:SHOWN]
+    return sorted(events, key=lambda event: (event.at, event.seq or 0))[-SHOWN:]
 
 
 def next_step(request: DeletionRequest) -> str:
@@ -219,14 +219,13 @@ def _from_readings(request: DeletionRequest) -> list[Event]:
             n=Count("id"),
             whole=Count("id", filter=Q(complete=True)),
             at=Max("read_at"),
-            rows=Count("records"),
         )
         .order_by("at")
     )
     return [
         Event(
             row["at"],
-            f"{reading.Lane(row['lane']).label.capitalize()}: {row['n']} readings, "
+            f"{reading.Lane(row['lane']).label.capitalize()}: {row['n']} reading{'' if row['n'] == 1 else 's'}, "
             + ("complete" if row["n"] == row["whole"] else f"{row['n'] - row['whole']} not complete"),
         )
         for row in rows[: SHOWN // 3]

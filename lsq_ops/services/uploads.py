@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 from lsq_ops.models import Account, Hold, Lead, Task
 
 from .may import Barred
-from .sheets import Cell, Row, open_sheet
+from .sheets import CHUNK, Cell, Row, open_sheet
 
 MAX_IDS = 100_000
 MAX_REFUSED = 1_000  # lines that are shown; the rest is counted
@@ -253,4 +253,7 @@ def _letters(column: int) -> str:
 
 def _digest(file: BinaryIO) -> str:
     file.seek(0)
-    return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    while chunk := file.read(CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()

@@ -1,19 +1,23 @@
 """The end is decided by reading. A call is read back on its schedule, judged, and its request settled from its
 calls."""
 
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
-from django.db.models import F
+from django.db import transaction
+from django.db.models import F, Q
 
 from lsq_ops import kinds
+from lsq_ops.kinds.base import Record
 from lsq_ops.models import (
     ActivitySnapshot,
     Attempt,
     DeletionCall,
     DeletionItem,
     DeletionRequest,
-    KeptNeighbour,
     LostRace,
+    TaskClaim,
+    WebhookReceipt,
     audited,
     db_now,
     record,
@@ -22,8 +26,10 @@ from lsq_ops.models import (
 from lsq_ops.queue import ring
 
 from . import accounts, notices, reading
+from .may import Person, need
 
 FINISHED = ("gone", "already_gone")
+NOTHING_DONE = ("turned_away", "not_sent")
 
 
 def order_due() -> None:
@@ -34,8 +40,11 @@ def order_due() -> None:
             continue
         now = db_now()
         mine = DeletionCall.objects.filter(pk=call.pk, state="verifying", not_before=call.not_before)
-        if mine.update(not_before=None, read_from=now, reads=F("reads") + 1):
-            reading.order(call.request.account, subjects_of(call), reading.Lane.VERIFY, since=now, request=call.request)
+        with transaction.atomic():  # a call that is being read has its readings ordered, wherever we are killed
+            if mine.update(not_before=None, read_from=now, reads=F("reads") + 1):
+                reading.order(
+                    call.request.account, subjects_of(call), reading.Lane.VERIFY, since=now, request=call.request
+                )
 
 
 def _sends_first(call: DeletionCall) -> bool:
@@ -50,6 +59,15 @@ def _sends_first(call: DeletionCall) -> bool:
     return same.filter(state="gone").exists() and (ready.exists() or same.filter(state="sent").exists())
 
 
+def reverify(user: Person, request: DeletionRequest) -> int:
+    """Read back now instead of on schedule; the number of calls that are read."""
+    need(user, "reverify", request)
+    waiting = DeletionCall.objects.filter(request=request, state="verifying", not_before__isnull=False)
+    count = waiting.update(not_before=db_now())
+    ring("work", request.pk)
+    return count
+
+
 def judge_ready(request: DeletionRequest) -> None:
     """Judge each call of the request whose readings are all in."""
     for call in request.calls.filter(state="verifying", not_before__isnull=True, read_from__isnull=False):
@@ -62,7 +80,7 @@ def judge(call: DeletionCall) -> None:
     again."""
     subjects = subjects_of(call)
     assert call.read_from is not None
-    done = reading.finished(call.request, call.read_from)
+    done = reading.finished(call.request, call.read_from, of=subjects)
     if any(subject not in done for subject in subjects):
         return
     used = [done[subject] for subject in subjects]
@@ -72,10 +90,11 @@ def judge(call: DeletionCall) -> None:
             call.refresh_from_db()
             if call.state != "verifying":
                 return
+            heard(last_attempt(call))
             if all(snapshot.complete for snapshot in used):
                 decide(call, used)
             else:
-                _read_again(call)
+                _not_whole(call, next(snapshot.why for snapshot in used if not snapshot.complete))
             settle(request)
     except LostRace:
         return
@@ -86,15 +105,26 @@ def subjects_of(call: DeletionCall) -> list[tuple[str, str]]:
     return kinds.get(call.request.kind).call_subjects(call, set(leads))
 
 
-def decide(call: DeletionCall, used: list[ActivitySnapshot], *, final: bool = False) -> None:
-    """End the call, or read again later. `final`: two people decided that what is still there stays."""
+def last_attempt(call: DeletionCall) -> Attempt:
     attempt = call.attempts.order_by("-number").first()
     assert attempt is not None
+    return attempt
+
+
+def heard(attempt: Attempt) -> None:
+    """A webhook came for an attempt whose answer is unknown: LeadSquared took it."""
+    if attempt.state == "unknown" and WebhookReceipt.objects.filter(attempt=attempt).exists():
+        attempt.move("accepted", actor="webhook", details={"call": attempt.call_id})
+
+
+def decide(call: DeletionCall, used: list[ActivitySnapshot], *, final: bool = False) -> None:
+    """End the call, or read again later. `final`: two people decided that what is still there stays."""
+    attempt = last_attempt(call)
     found = reading.found(call.request.kind, used)
     items = list(call.items.all())
     left = [item for item in items if item.record_id in found]
-    before = _before(call, attempt)
-    lost = _lost_neighbours(call, before, set(found))
+    before = _before(call)
+    lost = _lost(call, before, found)
     if any(snapshot.lead_gone for snapshot in used) and call.lead_id:
         end(
             call,
@@ -105,7 +135,7 @@ def decide(call: DeletionCall, used: list[ActivitySnapshot], *, final: bool = Fa
             before,
             "the lead was deleted or merged after the send",
         )
-    elif lost and _is_alarm(call, lost):
+    elif lost and _alarm(call, lost):
         end(
             call,
             attempt,
@@ -124,23 +154,30 @@ def decide(call: DeletionCall, used: list[ActivitySnapshot], *, final: bool = Fa
         _read_again(call)
 
 
-def _before(call: DeletionCall, attempt: Attempt) -> set[str]:
-    """Ids that were there in the readings just before the send."""
-    since = attempt.intent_at - timedelta(seconds=timing().before_send_age + 60)
-    done = reading.finished(call.request, since, until=attempt.intent_at)
-    used = [done[subject] for subject in subjects_of(call) if subject in done]
-    return set(reading.found(call.request.kind, used))
+def _before(call: DeletionCall) -> Mapping[str, Record]:
+    """What was there in the readings just before the first send that may have done something: a second one may end
+    what the first one did late."""
+    first = call.attempts.exclude(state__in=NOTHING_DONE).order_by("number").first()
+    if first is None:
+        return {}
+    since = call.request.started_at or call.request.created_at
+    done = reading.finished(call.request, since, until=first.intent_at, of=subjects_of(call), whole=True)
+    return reading.found(call.request.kind, done.values())
 
 
-def _lost_neighbours(call: DeletionCall, before: set[str], now: set[str]) -> list[KeptNeighbour]:
-    vanished = before - now
-    kept = KeptNeighbour.objects.filter(version=call.version_id)
-    if call.lead_id:
-        kept = kept.filter(lead_id=call.lead_id)
-    return [neighbour for neighbour in kept if neighbour.record_id in vanished]
+def _lost(call: DeletionCall, before: Mapping[str, Record], now: Mapping[str, Record]) -> list[Record]:
+    """What was there before the send, nobody asked to delete, and is gone: kept neighbours, and what came since the
+    approval. Items of ours are explained, if they are this version's or their call was sent."""
+    vanished = list(before.keys() - now.keys())
+    explained: set[str] = set()
+    ours = Q(version=call.version_id) | (Q(call__attempts__isnull=False) & ~Q(call__attempts__state__in=NOTHING_DONE))
+    for start in range(0, len(vanished), 500):
+        items = DeletionItem.objects.filter(ours, record_id__in=vanished[start : start + 500])
+        explained |= set(items.values_list("record_id", flat=True))
+    return [before[record_id] for record_id in vanished if record_id not in explained]
 
 
-def _is_alarm(call: DeletionCall, lost: list[KeptNeighbour]) -> bool:
+def _alarm(call: DeletionCall, lost: list[Record]) -> bool:
     """Ours by codes or window: an alarm, and the account pauses. Else somebody else's doing: the request alone is
     marked."""
     if any(kinds.get(call.request.kind).suspects(call, neighbour) for neighbour in lost):
@@ -150,9 +187,47 @@ def _is_alarm(call: DeletionCall, lost: list[KeptNeighbour]) -> bool:
             reason=f"More went than was approved: {call.request}, call {call.number}.",
         )
         return True
-    note = f"{len(lost)} records that should stay vanished; this call can't have taken them."
-    DeletionCall.objects.filter(pk=call.pk).update(strange=True, contradiction=note)
+    _mark_strange(call, f"{len(lost)} records that should stay vanished; this call can't have taken them.")
     return False
+
+
+def _mark_strange(call: DeletionCall, note: str) -> None:
+    call.strange, call.contradiction = True, note
+    call.save(update_fields=["strange", "contradiction"])
+
+
+def unsent(call: DeletionCall, readings: Iterable[ActivitySnapshot]) -> dict[str, list[int]]:
+    """Outcome -> items (their keys) of a call that isn't sent, by the readings where there are any. A call that was
+    to be sent a second time may have done its work the first time: then nothing is called "not sent"."""
+    items, sent = list(call.items.all()), call.attempts.exclude(state__in=NOTHING_DONE).exists()
+    readings = list(readings) or (last_readings(call) if sent else [])
+    if not readings:
+        return {"unverifiable" if sent else "skipped": [item.pk for item in items]}
+    found = reading.found(call.request.kind, readings)
+    if sent and (lost := _lost(call, _before(call), found)) and _alarm(call, lost):
+        _mark_strange(call, "More went than was approved.")
+    return {
+        "gone" if sent else "already_gone": [item.pk for item in items if item.record_id not in found],
+        "still_present" if sent else "skipped": [item.pk for item in items if item.record_id in found],
+    }
+
+
+def last_readings(call: DeletionCall) -> list[ActivitySnapshot]:
+    """The last complete readings since the send; empty where one is missing."""
+    subjects = subjects_of(call)
+    since = call.sent_at or call.request.created_at
+    done = reading.finished(call.request, since, of=subjects, whole=True)
+    return [done[subject] for subject in subjects] if len(done) == len(subjects) else []
+
+
+def _not_whole(call: DeletionCall, why: str) -> None:
+    """Nothing is concluded from a reading that isn't whole. A day after the send it is said that it can't be read; an
+    unknown outcome waits for people."""
+    attempt = last_attempt(call)
+    if attempt.state != "unknown" and _schedule_over(call):
+        end(call, attempt, "unverifiable", list(call.items.all()), set(), {}, f"could not be read: {why}")
+    else:
+        _read_again(call)
 
 
 def _schedule_over(call: DeletionCall) -> bool:
@@ -164,9 +239,10 @@ def _read_again(call: DeletionCall) -> None:
     clock, now = timing(), db_now()
     sent = call.sent_at or now
     later = [sent + timedelta(seconds=s) for s in clock.read_schedule if sent + timedelta(seconds=s) > now]
-    DeletionCall.objects.filter(pk=call.pk).update(
-        not_before=later[0] if later else now + timedelta(seconds=clock.read_then_every)
-    )
+    when = later[0] if later else now + timedelta(seconds=clock.read_then_every)
+    if WebhookReceipt.objects.filter(attempt__call=call, first_at__gte=call.read_from or now).exists():
+        when = now  # it came while we were reading, and was not read for
+    DeletionCall.objects.filter(pk=call.pk).update(not_before=when)
 
 
 def end(
@@ -175,7 +251,7 @@ def end(
     state: str,
     items: list[DeletionItem],
     left: set[str],
-    before: set[str],
+    before: Mapping[str, Record],
     note: str,
 ) -> None:
     """End the call, its items and its attempt in one act."""
@@ -188,37 +264,48 @@ def end(
     }
     if state == "unverifiable":
         outcomes = {"unverifiable": [i.pk for i in items]}
-    for outcome, pks in outcomes.items():
-        for start in range(0, len(pks), 500):
-            DeletionItem.objects.filter(pk__in=pks[start : start + 500], outcome="").update(
-                outcome=outcome, outcome_at=now
-            )
-    counts = {outcome: len(pks) for outcome, pks in outcomes.items() if pks}
-    contradiction = _contradiction(attempt, state) or call.contradiction
+    counts = write_outcomes(outcomes)
+    says = [call.contradiction, contradiction(attempt, state)]
     call.move(
         state,
         actor="system",
         details=counts,
         ended_at=now,
         note=note[:500],
-        contradiction=contradiction,
+        contradiction=" ".join(filter(None, says))[:300],
         not_before=None,
     )
     resolve(attempt)
     ring("work", call.request_id)
 
 
+def write_outcomes(outcomes: dict[str, list[int]]) -> dict[str, int]:
+    """Write each item's outcome, once; how many got which."""
+    now = db_now()
+    for outcome, pks in outcomes.items():
+        for start in range(0, len(pks), 500):
+            items = DeletionItem.objects.filter(pk__in=pks[start : start + 500], outcome="")
+            items.update(outcome=outcome, outcome_at=now)
+    return {outcome: len(pks) for outcome, pks in outcomes.items() if pks}
+
+
+def release(attempt: Attempt) -> None:
+    """Give back what the attempt held: it is resolved."""
+    TaskClaim.objects.filter(attempt=attempt).delete()
+
+
 def resolve(attempt: Attempt) -> None:
     """The attempt's call ended or is planned again."""
-    from .running import release
-
     Attempt.objects.filter(pk=attempt.pk, resolved_at__isnull=True).update(resolved_at=db_now())
     record("attempt.resolved", attempt, actor="system", call=attempt.call_id)
     release(attempt)
 
 
-def _contradiction(attempt: Attempt, state: str) -> str:
+def contradiction(attempt: Attempt, state: str) -> str:
+    """Where the webhooks and the reading disagree, in a sentence; empty where they don't."""
     said = set(attempt.receipts.exclude(says_success=None).values_list("says_success", flat=True))
+    if said == {True, False}:
+        return "One webhook reported success, another one failure. Reading decides."
     if state == "gone" and said == {False}:
         return "The webhook reported failure, but the reading shows it gone. Reading decides."
     if state in ("still_present", "partial") and True in said:

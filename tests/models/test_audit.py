@@ -4,8 +4,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from lsq_ops.models import AuditEvent, audited, record
-from lsq_ops.models import guards
+from lsq_ops.models import AuditEvent, audited, guards, record
 from lsq_ops.models.audit import OutsideAudited, canonical
 from lsq_ops.services import trail
 

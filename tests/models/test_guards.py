@@ -19,7 +19,8 @@ def replacing(table: str) -> str:
     """The same row again: OR REPLACE on SQLite, an upsert on PostgreSQL."""
     if connection.vendor == "sqlite":
         return f"INSERT OR REPLACE INTO {table} SELECT * FROM {table} WHERE {{key}} = %s"
-    return f"INSERT INTO {table} SELECT * FROM {table} WHERE {{key}} = %s ON CONFLICT ({{key}}) DO UPDATE SET {{key}} = EXCLUDED.{{key}}"
+    upsert = "ON CONFLICT ({key}) DO UPDATE SET {key} = EXCLUDED.{key}"
+    return f"INSERT INTO {table} SELECT * FROM {table} WHERE {{key}} = %s {upsert}"
 
 
 def test_the_guards_are_as_written(db):

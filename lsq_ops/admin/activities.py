@@ -1,0 +1,79 @@
+"""Activities of the mirrored leads: to look at. They are deleted from a lead's page or from the list of leads."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+
+from lsq_ops.admin import face, masking
+from lsq_ops.admin.base import BaseAdmin
+from lsq_ops.admin.paging import LongListAdmin
+from lsq_ops.models import Activity, Lead
+from lsq_ops.services.uploads import normal_id
+
+
+def lead_link(lead: Lead | None, otherwise: str = "–") -> str:
+    """A lead as other records' pages name it: masked, linked."""
+    if lead is None:
+        return otherwise
+    url = reverse("admin:lsq_ops_lead_change", args=[lead.pk])
+    return format_html('<a href="{}"><bdi>{}</bdi></a>', url, masking.name(lead.first_name, lead.last_name))
+
+
+@admin.register(Activity)
+class ActivityAdmin(LongListAdmin, BaseAdmin):
+    change_list_template = "lsq_ops/mirror_list.html"
+    list_display = ("event", "made", "lead_name", "by", "activity_id", "read")
+    list_select_related = ("lead",)
+    ordering = ("-id",)
+    search_fields = ("activity_id",)  # shows the search box; get_search_results does the search
+    search_help_text = "Id of an activity or of a lead"
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, term: str) -> tuple[QuerySet, bool]:
+        if not term.strip():
+            return queryset, False
+        one = normal_id(term) or ""
+        # One index each: an OR over two tables would walk the whole list.
+        leads = Lead.objects.filter(prospect_id=one).values_list("pk", flat=True)
+        return (queryset.filter(lead__in=list(leads)) if leads else queryset.filter(activity_id=one)), False
+
+    @admin.display(description="Type")
+    def event(self, obj: Activity) -> str:
+        return format_html("<bdi>{}</bdi> ({})", face.short(obj.event_name, 60), obj.event_code)
+
+    @admin.display(description="Lead")
+    def lead_name(self, obj: Activity) -> str:
+        return lead_link(obj.lead)
+
+    @admin.display(description="Made")
+    def made(self, obj: Activity) -> str:
+        return face.when(obj.created_on)
+
+    @admin.display(description="By")
+    def by(self, obj: Activity) -> str:
+        return format_html("<bdi>{}</bdi>", face.short(obj.created_by, 60) or "–")
+
+    @admin.display(description="Read")
+    def read(self, obj: Activity) -> str:
+        return "gone from LeadSquared" if obj.gone_at else face.ago(obj.read_at)
+
+    def headline(self, obj: Activity) -> str:
+        return f"Activity {obj.activity_id}"
+
+    def facts(self, request: HttpRequest, obj: Activity) -> list[tuple[str, Any]]:
+        return [
+            ("Type", f"{face.plain(obj.event_name)} ({obj.event_code})"),
+            ("Can be deleted", "yes" if obj.activity_type == 2 else "no, LeadSquared deletes custom activities only"),
+            ("Lead", lead_link(obj.lead)),
+            ("Made", face.both(obj.created_on)),
+            ("Changed", face.both(obj.modified_on)),
+            ("By", face.plain(obj.created_by) or "–"),
+            ("Read", face.both(obj.read_at)),
+            ("Gone", face.both(obj.gone_at) if obj.gone_at else "no, it was there at the last reading"),
+        ]
+
+    def page_context(self, request: HttpRequest, obj: Activity) -> dict[str, Any]:
+        return {"raw": obj.raw}

@@ -1,0 +1,112 @@
+"""What every page of the staff's door has in common: it shows, and changes nothing except through dialogs."""
+
+import re
+from functools import partial
+from typing import Any
+
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from unfold.admin import ModelAdmin
+from unfold.views import ChangeList
+
+from lsq_ops.admin import dialogs
+from lsq_ops.services.may import may
+
+_PERMISSION = re.compile(r"has_(\w+)_permission")
+
+
+class PlainList(ChangeList):
+    """The foot says how many rows there are; a second, unfiltered count would cost more than the page."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.full_result_count = self.result_count
+
+
+class BaseAdmin(ModelAdmin):
+    """Read-only. A subclass gives `facts()` (or a `page_template` and `page_context()`) and its dialogs."""
+
+    page_template = "lsq_ops/record.html"
+    show_full_result_count = False
+    list_per_page = 50
+    list_fullwidth = True
+    list_filter_submit = True
+    actions_on_top = True
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(may(request.user, "look"))
+
+    has_module_permission = has_view_permission
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    has_change_permission = has_delete_permission = has_add_permission
+
+    def __getattr__(self, name: str) -> Any:
+        # Django and Unfold ask `has_<verb>_permission` for each verb that an action names; may() knows them.
+        if match := _PERMISSION.fullmatch(name):
+            return partial(self._may, match[1])
+        raise AttributeError(name)
+
+    def _may(self, verb: str, request: HttpRequest, object_id: str | None = None) -> bool:
+        return bool(may(request.user, verb, self.get_object(request, unquote(object_id)) if object_id else None))
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        return {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return PlainList
+
+    def found(self, request: HttpRequest, object_id: str) -> Any:
+        """The object of an address, or a 404 that says what was looked for."""
+        obj = self.get_object(request, unquote(str(object_id)))
+        if obj is None:
+            raise Http404(f"There is no {self.opts.verbose_name} with this number.")
+        return obj
+
+    def address(self, obj: models.Model | None) -> str:
+        """The page of `obj`; of the list where there is none."""
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}"
+        return reverse(f"{name}_change", args=[obj.pk]) if obj and obj.pk else reverse(f"{name}_changelist")
+
+    def facts(self, request: HttpRequest, obj: Any) -> list[tuple[str, Any]]:
+        """(label, value) rows of the page; a model or a datetime is shown the way every page shows it."""
+        return []
+
+    def headline(self, obj: Any) -> str:
+        return str(obj)
+
+    def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        return {}
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
+    ) -> HttpResponse:
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET"])
+        obj = self.found(request, object_id)
+        if not self.has_view_permission(request, obj):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": self.headline(obj),
+            "original": obj,
+            "facts": self.facts(request, obj),
+            "buttons": dialogs.buttons(self, request, obj, self.actions_detail),
+            **self.page_context(request, obj),
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, self.page_template, context)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        # Django's own way to a form that saves; nothing here has one.
+        return HttpResponseNotAllowed(["GET"])
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict | None = None) -> HttpResponse:
+        raise Http404("The audit trail keeps the history.")

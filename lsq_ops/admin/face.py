@@ -1,0 +1,147 @@
+"""How the portal shows itself: the environment, the navigation, the account; and the words of its pages."""
+
+import ipaddress
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse
+
+from lsq_ops.admin import masking
+from lsq_ops.models import Account
+from lsq_ops.services import waiting
+from lsq_ops.templatetags.lsq_ops import (
+    ago,
+    badge,
+    both,
+    clock,
+    now,
+    person,
+    plain,
+    pretty,
+    pretty_text,
+    short,
+    span,
+    use_account,
+    when,
+    zone,
+)
+
+__all__ = [
+    "ago",
+    "badge",
+    "both",
+    "clock",
+    "now",
+    "person",
+    "plain",
+    "pretty",
+    "pretty_text",
+    "short",
+    "span",
+    "when",
+    "zone",
+]
+
+
+def frame(request: HttpRequest) -> dict[str, Any]:
+    """What every page gets: the account, and from here on its local time."""
+    account = Account.objects.filter(current=True).first()
+    use_account(account)
+    return {"account": account, "sandbox_mode": settings.SANDBOX_MODE}
+
+
+def environment(request: HttpRequest) -> tuple[str, str]:
+    if settings.SANDBOX_MODE:
+        return "Sandbox", "info"
+    return ("Test", "warning") if settings.DEBUG or _is_near(settings.LSQ_HOST) else ("Production", "danger")
+
+
+def environment_prefix(request: HttpRequest) -> str:
+    name, _ = environment(request)
+    return "" if name == "Production" else f"[{name}]"
+
+
+def _is_near(host: str) -> bool:
+    name = urlsplit(host).hostname or ""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"
+
+
+def account_name(request: HttpRequest) -> str:
+    account = Account.objects.filter(current=True).first()
+    return str(account) if account else "no account yet"
+
+
+def mark(request: HttpRequest) -> str:
+    return static("lsq_ops/mark.svg")
+
+
+def stylesheet(request: HttpRequest) -> str:
+    return static("lsq_ops/lsq_ops.css")
+
+
+def script(request: HttpRequest) -> str:
+    return static("lsq_ops/lsq_ops.js")
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    count = len(waiting.waiting_for(request.user))
+    requests = _list("deletionrequest")
+    on_mine = request.path == requests and request.GET.get("whose") == "waiting"
+    return [
+        {
+            "items": [
+                _item("Home", "home", reverse("admin:index")),
+                _item(
+                    "Waiting for me",
+                    "how_to_vote",
+                    f"{requests}?whose=waiting",
+                    on_mine,
+                    badge=str(count or ""),
+                ),
+                _item("Requests", "delete_sweep", requests, request.path.startswith(requests) and not on_mine),
+            ]
+        },
+        {
+            "title": "Mirror",
+            "separator": True,
+            "items": [
+                _item("Leads", "contacts", _list("lead")),
+                _item("Activities", "event_note", _list("activity")),
+                _item("Tasks", "task_alt", _list("task")),
+            ],
+        },
+        {
+            "title": "Control",
+            "separator": True,
+            "items": [
+                _item("Audit trail", "fact_check", _list("auditevent")),
+                _item("Account", "cloud_sync", _list("account")),
+                _item("People", "group", reverse("admin:auth_user_changelist")),
+            ],
+        },
+    ]
+
+
+def _list(model: str) -> str:
+    return reverse(f"admin:lsq_ops_{model}_changelist")
+
+
+def _item(title: str, icon: str, link: str, active: bool | None = None, **rest: str) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        "title": title,
+        "icon": icon,
+        "link": link,
+        **{k: v for k, v in rest.items() if v},
+    }
+    return item if active is None else {**item, "active": active}
+
+
+def lead_name(lead: Any) -> str:
+    """Enough to tell two leads apart: the masked name and the number."""
+    return f"{masking.name(lead.first_name, lead.last_name)} · {lead.number or lead.prospect_id[:8]}"

@@ -1,0 +1,70 @@
+"""Home: what is asked of me, how my requests stand, what needs attention, and whether the account works."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Max, QuerySet
+from django.http import HttpRequest
+
+from lsq_ops import kinds
+from lsq_ops.admin import face
+from lsq_ops.models import Account, AuditEvent, Beat, DeletionCall, DeletionRequest, WebhookReceipt, timing
+from lsq_ops.services import budget, story, waiting
+from lsq_ops.services.may import may
+
+SHOWN = 10
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    mine = DeletionRequest.objects.filter(requester_id=request.user.pk).select_related("account")
+    troubled = DeletionRequest.objects.filter(state=DeletionRequest.State.NEEDS_ATTENTION)
+    waits = waiting.waiting_for(request.user)
+    others = waiting.not_for(request.user) if may(request.user, "vote") else []
+    return {
+        **context,
+        "title": "Home",
+        "waiting": [line(waiting_one) for waiting_one in waits[:SHOWN]],
+        "waiting_count": len(waits),
+        "not_for": [(line(other), why) for other, why in others[:SHOWN]],
+        "mine": [line(one) for one in mine.filter(state__in=DeletionRequest.open_states())[:SHOWN]],
+        "ended": [line(one) for one in mine.filter(state__in=DeletionRequest.terminal_states()).order_by("-id")[:5]],
+        "may_draft": bool(may(request.user, "draft")),
+        "attention": [line(one) for one in troubled[:SHOWN]],
+        "lamp": lamp(context.get("account")),
+    }
+
+
+def line(request: DeletionRequest) -> dict[str, Any]:
+    """One request as Home and the list show it."""
+    done, total = read_back(request)
+    return {
+        "request": request,
+        "kind": kinds.get(request.kind).title,
+        "version": request.version,
+        "next": story.next_step(request),
+        "done": done,
+        "total": total,
+    }
+
+
+def read_back(request: DeletionRequest) -> tuple[int, int]:
+    """(calls that were read back, calls that will be sent or were)."""
+    calls: QuerySet = request.calls.filter(version=request.version)
+    ended = calls.filter(state__in=DeletionCall.terminal_states()).count()
+    return ended, calls.count()
+
+
+def lamp(account: Account | None) -> dict[str, Any]:
+    beat = Beat.objects.order_by("-at").first()
+    verified = AuditEvent.objects.filter(action="trail.verified").order_by("-seq").first()
+    return {
+        "beat": beat,
+        "alive": bool(beat and face.now() - beat.at < timedelta(seconds=timing().beat_stale)),
+        "webhook_at": WebhookReceipt.objects.aggregate(at=Max("last_at"))["at"],
+        "verified": verified,
+        "window": budget.in_window(account) if account else 0,
+        "window_size": budget.size_of(account) if account else 0,
+        "today": budget.used_today(account) if account else 0,
+        "cap": budget.daily_cap(),
+        "test_first": account is not None and account.tested_at is None,
+    }

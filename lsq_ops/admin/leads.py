@@ -1,0 +1,250 @@
+"""Leads: the list that deletions start from, the ways to bring one in, and a lead's page."""
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.views.decorators.http import require_POST
+from unfold.decorators import action
+
+from lsq_ops import kinds
+from lsq_ops.admin import drafting, face, lead_page, masking
+from lsq_ops.admin.base import BaseAdmin
+from lsq_ops.admin.dialogs import dialog
+from lsq_ops.admin.paging import LongListAdmin
+from lsq_ops.admin.upload_page import UploadForm, verdict_page
+from lsq_ops.models import Lead
+from lsq_ops.services import evidence, mirror, uploads
+from lsq_ops.services.may import Barred, may
+
+
+class PasteForm(forms.Form):
+    ids = forms.CharField(
+        label="Prospect ids",
+        widget=forms.Textarea(attrs={"rows": 6, "class": "mono", "placeholder": uploads.SAMPLE_ID}),
+        help_text="One per line.",
+    )
+
+
+def search_in_leadsquared(request: HttpRequest, obj: None) -> dict[str, Any]:
+    """What the search box of "Add leads" found; asked only when somebody typed something."""
+    query = request.GET.get("q", "").strip()
+    if not query or request.method == "POST":
+        return {"query": query}
+    try:
+        found = mirror.search(request.user, query)
+    except Barred as no:
+        return {"query": query, "trouble": str(no)}
+    shown = [
+        {
+            "prospect_id": lead.prospect_id,
+            "number": lead.number,
+            "name": masking.name(lead.name),
+            "email": masking.email(lead.email),
+            "phone": masking.phone(lead.phone),
+            "in_mirror": lead.in_mirror,
+        }
+        for lead in found
+    ]
+    return {"query": query, "found": shown}
+
+
+@admin.register(Lead)
+class LeadAdmin(LongListAdmin, BaseAdmin):
+    page_template = "lsq_ops/leads/page.html"
+    change_list_template = "lsq_ops/leads/list.html"
+    list_display = ("name", "number", "owner", "stage", "activities", "tasks", "last_change", "read")
+    list_select_related = ("account",)
+    search_fields = ("prospect_id",)  # shows the search box; get_search_results does the search
+    search_help_text = "Id, number, e-mail, phone or name"
+    actions = ("refresh_ticked", *drafting.list_actions("lead", "prospect_id"))
+    actions_list = ("add_leads", "upload")
+    actions_detail = ("refresh",)
+
+    # --- The list ---
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"may_add": may(request.user, "refresh_mirror")})
+
+    @admin.display(description="Name")
+    def name(self, obj: Lead) -> str:
+        return format_html("<bdi>{}</bdi>", masking.name(obj.first_name, obj.last_name))
+
+    @admin.display(description="Owner")
+    def owner(self, obj: Lead) -> str:
+        return format_html("<bdi>{}</bdi>", face.plain(obj.owner_name) or "–")
+
+    @admin.display(description="Activities")
+    def activities(self, obj: Lead) -> str:
+        return f"{obj.activity_count:,}" if obj.records_read_at else "being read"
+
+    @admin.display(description="Tasks")
+    def tasks(self, obj: Lead) -> str:
+        return f"{obj.task_count:,}" if obj.tasks_read_at else "being read"
+
+    @admin.display(description="Last change")
+    def last_change(self, obj: Lead) -> str:
+        return face.when(obj.modified_on)
+
+    @admin.display(description="Read")
+    def read(self, obj: Lead) -> str:
+        return "gone from LeadSquared" if obj.gone_at else face.ago(obj.records_read_at or obj.read_at)
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, term: str) -> tuple[QuerySet, bool]:
+        return (_matching(queryset, term.strip()) if term.strip() else queryset), False
+
+    @action(description="Refresh from LeadSquared…", permissions=["refresh_mirror"])
+    def refresh_ticked(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+        def page(selection: Any) -> str:
+            return reverse("admin:lsq_ops_selection_read_leads", args=[selection.pk])
+
+        return drafting.frozen(request, queryset, "lead", "prospect_id", page)
+
+    # --- Bringing leads in ---
+
+    @dialog(
+        verb="refresh_mirror",
+        label="Add leads",
+        icon="person_add",
+        form=PasteForm,
+        about=search_in_leadsquared,
+        template="lsq_ops/leads/add.html",
+    )
+    def add_leads(self, request: HttpRequest, obj: None, form: PasteForm) -> HttpResponse:
+        upload = uploads.read_text(form.cleaned_data["ids"], record_type="lead")
+        added = mirror.add_leads(request.user, upload.ids) if upload.ids else mirror.Added()
+        refused = [(f"line {line}", text, sentence) for line, text, sentence in upload.refused]
+        refused += [("", one, sentence) for one, sentence in added.verdicts]
+        if refused:
+            return self._added_page(request, added, refused)
+        count = len(added.taken)
+        messages.success(
+            request, f"{count} lead{'' if count == 1 else 's'} added; the activities and tasks are read now."
+        )
+        back = request.GET.urlencode()
+        return redirect(f"{request.path}?{back}" if back else self.address(added.taken[0] if count == 1 else None))
+
+    def _added_page(self, request: HttpRequest, added: mirror.Added, refused: list[tuple]) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Add leads",
+            "added": added.taken,
+            "refused": refused,
+        }
+        return TemplateResponse(request, "lsq_ops/leads/added.html", context)
+
+    @dialog(
+        verb="draft",
+        label="Upload lead ids",
+        icon="upload_file",
+        form=UploadForm,
+        template="lsq_ops/upload_form.html",
+        question="A CSV or XLSX file with a column of prospect ids. Nothing is changed by uploading it.",
+        button="Read the file",
+    )
+    def upload(self, request: HttpRequest, obj: None, form: UploadForm) -> HttpResponse:
+        return verdict_page(self, request, form.cleaned_data["file"], "lead")
+
+    # --- A lead ---
+
+    def headline(self, obj: Lead) -> str:
+        return f"Lead {obj.number or obj.prospect_id}"
+
+    @dialog(
+        verb="refresh_mirror",
+        label="Refresh",
+        icon="refresh",
+        question="The lead's facts are read now, its activities and tasks right after it.",
+    )
+    def refresh(self, request: HttpRequest, obj: Lead, form: None) -> str:
+        if not mirror.refresh(request.user, [obj]):
+            raise Barred("LeadSquared knows this lead no more: it was deleted or merged. The mirror keeps what it had.")
+        return "The lead's facts were read; its activities and tasks are read now."
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
+    ) -> HttpResponse:
+        response = super().change_view(request, object_id, form_url, extra_context)
+        response["X-Live"] = "1"  # the page asks for itself while the lead is being read
+        return response
+
+    def page_context(self, request: HttpRequest, obj: Lead) -> dict[str, Any]:
+        ticking = may(request.user, "draft") and obj.account.current and not obj.gone_at
+        return {
+            "facts": lead_page.facts(obj),
+            "link": web_address(obj),
+            "may_tick": bool(ticking),
+            "ticked_action": kinds.get("activities").action,
+            **lead_page.panel(request, obj),
+        }
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("<int:pk>/tick/", view(require_POST(self.tick)), name="lsq_ops_lead_tick"),
+            path("<int:pk>/snapshots/<int:snapshot>/", view(require_POST(self.download)), name="lsq_ops_lead_download"),
+            *super().get_urls(),
+        ]
+
+    def tick(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Single activities of this lead, by the tick boxes of one page of its list."""
+        lead = self.found(request, str(pk))
+        ticked = request.POST.getlist("tick")[: lead_page.ROWS]
+        ids = lead.activity_set.filter(activity_id__in=ticked, gone_at__isnull=True)
+        try:
+            url = drafting.start(
+                request.user, kinds.get("activities"), "activity", list(ids.values_list("activity_id", flat=True))
+            )
+        except Barred as no:
+            messages.error(request, str(no))
+            return redirect(self.address(lead))
+        return redirect(url)
+
+    def download(self, request: HttpRequest, pk: int, snapshot: int) -> HttpResponse:
+        """A reading as a file. By POST: who took it stands in the audit trail."""
+        lead = self.found(request, str(pk))
+        try:
+            name, content = evidence.snapshot_file(request.user, lead_page.snapshot_of(lead, snapshot))
+        except Barred as no:
+            messages.error(request, str(no))
+            return redirect(self.address(lead))
+        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+        return HttpResponse(content, content_type="application/json", headers=headers)
+
+
+def _matching(leads: QuerySet, term: str) -> QuerySet:
+    """By what the term looks like, so that an index answers; only names are looked for inside the text."""
+    if one := uploads.normal_id(term):
+        return leads.filter(prospect_id=one)
+    if "@" in term:
+        return leads.filter(email__in={term, term.lower()})
+    digits = re.sub(r"\D", "", term)
+    if digits and re.fullmatch(r"[+\d\s()./-]+", term):
+        exact = leads.filter(Q(number=term) | Q(phone=term) | Q(mobile=term))
+        # Phones are written in many ways; without the exact one, the last digits decide.
+        return exact if exact.exists() or len(digits) < 6 else _phone_ends(leads, digits[-10:])
+    for word in term.split()[:5]:
+        leads = leads.filter(Q(first_name__icontains=word) | Q(last_name__icontains=word) | Q(number=word))
+    return leads
+
+
+def _phone_ends(leads: QuerySet, digits: str) -> QuerySet:
+    loose = r"\D*".join(digits) + r"\D*$"
+    return leads.filter(Q(phone__regex=loose) | Q(mobile__regex=loose))
+
+
+def web_address(lead: Lead) -> str:
+    """The lead in LeadSquared's own web application (authentication: API host without `api-`); "" where unknown."""
+    host = urlsplit(lead.account.host).hostname or ""
+    if not host.startswith("api-"):
+        return ""
+    return f"https://{host.removeprefix('api-')}/LeadManagement/LeadDetails?LeadID={lead.prospect_id}"

@@ -1,0 +1,315 @@
+"""What a person can do to a request: one dialog each, one call to a service each."""
+
+from functools import partial
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from lsq_ops import kinds
+from lsq_ops.admin import face, request_forms
+from lsq_ops.admin.dialogs import dialog
+from lsq_ops.admin.drafting import DraftForm
+from lsq_ops.admin.request_forms import CountForm, DecisionForm, DigestForm, ProposeForm, ReasonForm, VoteForm
+from lsq_ops.models import Decision, DeletionCall, DeletionItem, DeletionRequest
+from lsq_ops.services import approval, deciding, drafting, preview, verifying
+from lsq_ops.services.may import enough, standing_vote, valid_votes
+
+DECIDE = "lsq_ops/request/decide.html"
+
+
+def count_of(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def items_of(obj: DeletionRequest) -> str:
+    return count_of(obj.version.items_count, "item")
+
+
+def deletions_of(obj: DeletionRequest) -> str:
+    return count_of(obj.version.items_count, "deletion")
+
+
+def seen_facts(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
+    return {"facts": preview.facts(obj), "kind": kinds.get(obj.kind), "version": obj.version}
+
+
+def with_digest(form: type, **rest: Any) -> Any:
+    return lambda request, obj: partial(form, initial={"digest": obj.version.digest}, **rest)
+
+
+def approve_form(request: HttpRequest, obj: DeletionRequest) -> Any:
+    initial = {"digest": obj.version.digest}
+    if approval.asks_count(obj.version):
+        return partial(CountForm, initial=initial, items=obj.version.items_count)
+    return partial(DigestForm, initial=initial)
+
+
+def edit_form(request: HttpRequest, obj: DeletionRequest) -> Any:
+    version = obj.version
+    return partial(
+        DraftForm,
+        kinds.get(obj.kind),
+        drafting.selection_of(version),
+        obj.account,
+        request.user,
+        initial={
+            "parameters": version.parameters,
+            "category": version.category,
+            "reason": version.reason,
+            "ticket": version.ticket,
+            "asked_by": version.asked_by_id,
+        },
+    )
+
+
+def propose_form(request: HttpRequest, obj: DeletionRequest) -> Any:
+    calls = request_forms.undecided_calls(obj)
+    return partial(ProposeForm, calls=calls, initial={"call": request_forms.number_in(request, "call")})
+
+
+def open_decisions(obj: DeletionRequest) -> Any:
+    return obj.decisions.filter(confirmed_at__isnull=True).select_related("proposed_by", "call")
+
+
+def proposed(request: HttpRequest, obj: DeletionRequest) -> Decision | None:
+    """The open decision that the address names, or the first one."""
+    rows = open_decisions(obj)
+    return rows.filter(pk=request_forms.number_in(request, "decision")).first() or rows.first()
+
+
+def decision_form(request: HttpRequest, obj: DeletionRequest) -> Any:
+    one = proposed(request, obj)
+    return partial(DecisionForm, decisions=open_decisions(obj), initial={"decision": one.pk if one else None})
+
+
+def decision_question(request: HttpRequest, obj: DeletionRequest) -> str:
+    one = proposed(request, obj)
+    if one is None:
+        return "Nothing is proposed any more."
+    about = f"call {one.call.number}, {one.call.size:,} items" if one.call else "the whole request"
+    who, what = face.person(one.proposed_by), one.get_choice_display()
+    return f"{who} proposes for {about}: {what}.\nReason: {one.reason}"
+
+
+def stop_question(request: HttpRequest, obj: DeletionRequest) -> str:
+    calls = obj.calls.filter(version=obj.version)
+    sent = calls.filter(sent_at__isnull=False).count()
+    planned = calls.filter(state=DeletionCall.State.PLANNED, sent_at__isnull=True).count()
+    return (
+        f"Already sent, and can't be called back: {count_of(sent, 'call')}. Would not be sent: "
+        f"{count_of(planned, 'call')}. What was sent is still read back."
+    )
+
+
+def has_remaining(obj: DeletionRequest) -> bool:
+    done = (DeletionItem.Outcome.GONE, DeletionItem.Outcome.ALREADY_GONE)
+    return obj.is_over and bool(obj.started_at) and obj.version.items.exclude(outcome__in=done).exists()
+
+
+class RequestDialogs:
+    """Mixed into the request's admin; `actions_detail` is also the order of the buttons."""
+
+    actions_detail = (
+        "submit",
+        "approve",
+        "confirm_vote",
+        "confirm_decision",
+        "remaining",
+        "changes",
+        "reject",
+        "edit",
+        "reread",
+        "take_back",
+        "propose",
+        "reverify",
+        "clone",
+        "withdraw",
+        "cancel",
+        "stop",
+        "close",
+    )
+
+    @dialog(
+        verb="submit",
+        label="Submit for approval",
+        primary=True,
+        question=lambda request, obj: (
+            f"{items_of(obj)} will be frozen exactly as they were read, and others decide on them."
+        ),
+        template=DECIDE,
+        about=seen_facts,
+    )
+    def submit(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
+        approval.submit(request.user, obj)
+        return f"{obj} is submitted. The approvers have been told."
+
+    @dialog(
+        verb="vote",
+        label=lambda request, obj: f"Approve {deletions_of(obj)}",
+        primary=True,
+        form=approve_form,
+        question="What you approve is deleted in LeadSquared. It can't be brought back from there.",
+        template=DECIDE,
+        about=seen_facts,
+    )
+    def approve(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
+        given = form.cleaned_data
+        approval.vote(request.user, obj, "approve", digest=given["digest"], count=given.get("count"))
+        return f"You approved {deletions_of(obj)} of {obj}."
+
+    @dialog(
+        verb="confirm_vote",
+        label=lambda request, obj: f"Confirm {deletions_of(obj)}",
+        primary=True,
+        offered=lambda request, obj: not enough(obj, valid_votes(obj)),
+        form=with_digest(DigestForm),
+        question="An approval lapsed on the way. You confirm the same content for what was not yet sent.",
+        template=DECIDE,
+        about=seen_facts,
+    )
+    def confirm_vote(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
+        approval.confirm_vote(request.user, obj, form.cleaned_data["digest"])
+        return f"You confirmed {obj}."
+
+    @dialog(
+        verb="confirm_decision",
+        label="Confirm the proposal",
+        primary=True,
+        offered=lambda request, obj: open_decisions(obj).exists(),
+        form=decision_form,
+        question=decision_question,
+        button="Confirm",
+        danger=False,
+    )
+    def confirm_decision(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
+        deciding.confirm(request.user, form.cleaned_data["decision"])
+        return "Confirmed by two people."
+
+    @dialog(
+        verb="clone",
+        label="Request the remaining",
+        primary=True,
+        offered=lambda request, obj: has_remaining(obj),
+        question="A new draft is made of the items that are not gone. It is read and decided anew.",
+    )
+    def remaining(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> HttpResponse:
+        return redirect(self.address(drafting.request_remaining(request.user, obj)))  # type: ignore[attr-defined]
+
+    @dialog(
+        verb="vote",
+        label="Changes needed",
+        form=with_digest(VoteForm),
+        question="The request goes back to its requester with your reason. You may approve the next version.",
+        button="Ask for changes",
+    )
+    def changes(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
+        given = form.cleaned_data
+        approval.vote(request.user, obj, "changes", digest=given["digest"], reason=given["reason"])
+        return f"{obj} is back with its requester."
+
+    @dialog(
+        verb="vote",
+        label="Reject",
+        danger=True,
+        form=with_digest(VoteForm),
+        question="The request ends here; nothing is deleted. Your reason is kept.",
+    )
+    def reject(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
+        given = form.cleaned_data
+        approval.vote(request.user, obj, "reject", digest=given["digest"], reason=given["reason"])
+        return f"You rejected {obj}."
+
+    @dialog(
+        verb="edit",
+        label="Edit",
+        form=edit_form,
+        question="An edit makes a new version: its leads are read again, and it has no votes.",
+        button="Save as a new version",
+    )
+    def edit(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
+        version = drafting.edit(request.user, obj, **form.given())
+        return f"Version {version.number} of {obj} is made; its leads are being read."
+
+    @dialog(
+        verb="edit",
+        label="Read again",
+        question="All leads of this draft are read anew; the items may change.",
+    )
+    def reread(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
+        drafting.reread(request.user, obj)
+        return "The leads are being read again."
+
+    @dialog(
+        verb="take_back",
+        label="Take my vote back",
+        offered=lambda request, obj: standing_vote(request.user, obj) is not None,
+        question="Your vote no longer counts. You can vote again only on a new version.",
+    )
+    def take_back(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
+        approval.take_back(request.user, obj)
+        return f"Your vote on {obj} is taken back."
+
+    @dialog(
+        verb="propose",
+        label="Decide on an unclear call",
+        primary=True,
+        offered=lambda request, obj: request_forms.undecided_calls(obj).exists(),
+        form=propose_form,
+        question="LeadSquared gave no clear answer to a call. You propose what to do; another operator confirms.",
+        button="Propose",
+    )
+    def propose(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
+        given = form.cleaned_data
+        deciding.propose(request.user, obj, given["call"], given["choice"], given["reason"])
+        return "Proposed. Another operator, who did not ask for this request, confirms it."
+
+    @dialog(
+        verb="reverify",
+        label="Read back now",
+        offered=lambda request, obj: obj.version.calls.filter(state="verifying").exists(),
+        question="What was sent is read back now instead of on its schedule. Reading changes nothing in LeadSquared.",
+    )
+    def reverify(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
+        return f"{count_of(verifying.reverify(request.user, obj), 'call')} will be read back now."
+
+    @dialog(
+        verb="clone",
+        label="Copy to a new draft",
+        question="A new draft with the same leads and questions is made and read.",
+    )
+    def clone(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> HttpResponse:
+        return redirect(self.address(drafting.clone(request.user, obj)))  # type: ignore[attr-defined]
+
+    @dialog(verb="withdraw", label="Withdraw", danger=True, question="The request ends here; nothing is deleted.")
+    def withdraw(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
+        approval.withdraw(request.user, obj)
+        return f"{obj} is withdrawn."
+
+    @dialog(
+        verb="cancel",
+        label=lambda request, obj: "Undo" if obj.starts_at else "Cancel",
+        danger=True,
+        question="The request ends before anything was sent. It can't be taken up again, only copied.",
+        button="Cancel the request",
+    )
+    def cancel(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
+        approval.cancel(request.user, obj)
+        return f"{obj} is cancelled. Nothing was sent."
+
+    @dialog(verb="stop", label="Stop", danger=True, question=stop_question, button="Stop sending")
+    def stop(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
+        taken, unsent = approval.stop(request.user, obj)
+        return f"{obj} stops. Not sent: {count_of(unsent, 'call')}. Sent, and read back: {count_of(taken, 'call')}."
+
+    @dialog(
+        verb="close",
+        label="Close by hand",
+        danger=True,
+        form=ReasonForm,
+        question="You propose to close the request as it stands; another operator confirms it.",
+        button="Propose to close",
+    )
+    def close(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
+        deciding.propose(request.user, obj, None, "close", form.cleaned_data["reason"])
+        return "Proposed. Another operator, who did not ask for this request, confirms it."

@@ -1,0 +1,215 @@
+"""The one page of a request's whole life: what goes, who decides, what comes next, and the evidence in tabs.
+
+Everything is cut into pages on the server: 12,000 items weigh no more than 50.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.paginator import Page, Paginator
+from django.db.models import Case, Count, QuerySet, When
+from django.http import HttpRequest
+
+from lsq_ops import kinds
+from lsq_ops.admin import dialogs, face
+from lsq_ops.admin.request_forms import number_in
+from lsq_ops.models import DeletionItem, DeletionRequest, Lead, RequestVersion, Task, Vote
+from lsq_ops.services import policy, preview, story
+from lsq_ops.services.may import may
+
+ROWS = 50
+TOLD = 40  # events of the timeline on the page itself; the tab has them all
+
+
+def parts(admin: Any, request: HttpRequest, obj: DeletionRequest) -> dict[str, Callable[[], dict[str, Any]]]:
+    """Each part of the page that can change by itself, by its template's name; called only where it is shown."""
+    return {
+        "head": lambda: head(admin, request, obj),
+        "what": lambda: what(obj),
+        "next": lambda: coming(request, obj),
+        "panel": lambda: panel(request, obj),
+        "story": lambda: told(obj),
+    }
+
+
+def stage(obj: DeletionRequest) -> str:
+    """What the heavy parts depend on: they are sent again only when this changes."""
+    version = obj.version
+    return f"{obj.state}-{version.number}-{version.reading}"
+
+
+def head(admin: Any, request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
+    version = obj.version
+    return {
+        "kind": kinds.get(obj.kind),
+        "asked": kinds.get(obj.kind).describe(version.parameters, obj.account),
+        "closing": story.closing_sentence(obj) if obj.ended_at else "",
+        "buttons": dialogs.buttons(admin, request, obj, admin.actions_detail),
+    }
+
+
+def what(obj: DeletionRequest) -> dict[str, Any]:
+    return {"facts": preview.facts(obj)}
+
+
+def coming(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
+    """Who decides, what comes next and when."""
+    version = obj.version
+    reading = version.reading == RequestVersion.Reading.READING or version.recheck_from
+    planned = version.items_count and not version.submitted_at
+    return {
+        "tier": policy.tier_of(obj) if planned else None,
+        "eligible": len(policy.eligible(obj)),
+        "shortage": policy.shortage(obj, policy.tier_of(obj)) if planned else "",
+        "next": story.next_step(obj),
+        "reading": preview.progress(obj) if reading else None,
+        "outcomes": story.outcome_counts(obj) if obj.started_at else {},
+        "phases": story.phases(obj) if obj.started_at else [],
+        "seats": seats(version),
+        "empty_seats": range(max(0, version.approvals_needed - approvals(version))),
+        "vote_why": may(request.user, "vote", obj).why,
+    }
+
+
+def told(obj: DeletionRequest) -> dict[str, Any]:
+    events = story.timeline(obj)
+    return {"timeline": events[-TOLD:], "earlier": max(0, len(events) - TOLD)}
+
+
+def seats(version: RequestVersion) -> list[Vote]:
+    """The votes that stand on this version."""
+    standing = version.votes.filter(takes_back__isnull=True, taken_back_by__isnull=True)
+    return list(standing.select_related("voter", "team"))
+
+
+def approvals(version: RequestVersion) -> int:
+    said = (Vote.Decision.APPROVE, Vote.Decision.CONFIRM)
+    return version.votes.filter(decision__in=said, taken_back_by__isnull=True).count()
+
+
+# --- The tabs ---
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    name: str
+    title: str
+    count: int | None
+    rows: Callable[[HttpRequest, DeletionRequest], dict[str, Any]]
+
+
+def tabs(obj: DeletionRequest) -> list[Tab]:
+    version = obj.version
+    return [
+        Tab("items", "Items", version.items_count, items),
+        Tab("leads", "Leads", version.leads_count, leads),
+        Tab("kept", "What stays", version.kept_count, kept),
+        Tab("calls", "Calls", version.calls_count, calls),
+        Tab("votes", "Votes", obj.votes.count(), votes),
+        Tab("snapshots", "Snapshots", obj.snapshots.count(), snapshots),
+        Tab("timeline", "Timeline", None, timeline),
+    ]
+
+
+def panel(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
+    """The open tab: its rows on one page, and the template that shows them."""
+    every = tabs(obj)
+    tab = next((one for one in every if one.name == request.GET.get("tab")), every[0])
+    return {
+        "tabs": every,
+        "tab": tab.name,
+        "tab_template": f"lsq_ops/request/tab_{tab.name}.html",
+        "query": query_of(request, "page", "seen"),
+        **tab.rows(request, obj),
+    }
+
+
+def query_of(request: HttpRequest, *without: str) -> str:
+    query = request.GET.copy()
+    for name in without:
+        query.pop(name, None)
+    return query.urlencode()
+
+
+def _page(request: HttpRequest, rows: Any) -> Page:
+    return Paginator(rows, ROWS).get_page(request.GET.get("page"))
+
+
+def items(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
+    """The odd ones first, then in the order of the calls."""
+    every: QuerySet[DeletionItem] = obj.version.items.all()
+    filters = item_filters(request)
+    wanted = {_COLUMN[name]: value for name, value in filters.items() if value not in (None, "")}
+    odd_first = Case(When(odd="", then=1), default=0)
+    page = _page(request, every.filter(**wanted).select_related("call").order_by(odd_first, "id"))
+    types = every.order_by("event_code").values_list("event_code", "label").distinct()[:100]
+    return {
+        "page": page,
+        "codes": [(number, label) for number, label in types if number is not None],
+        "outcomes": DeletionItem.Outcome.choices,
+        "filters": filters,
+        "filtered": bool(wanted),
+        "known": mirrored(obj, page),
+    }
+
+
+_COLUMN = {"lead": "lead_id", "call": "call__number", "code": "event_code", "outcome": "outcome"}
+
+
+def item_filters(request: HttpRequest) -> dict[str, Any]:
+    outcome = request.GET.get("outcome", "")
+    return {
+        "lead": request.GET.get("lead", "").replace("\0", "").strip().lower(),
+        "call": number_in(request, "call"),
+        "code": number_in(request, "code"),
+        "outcome": outcome if outcome in DeletionItem.Outcome.values else "",
+    }
+
+
+def mirrored(obj: DeletionRequest, rows: Any) -> dict[str, tuple[int, str]]:
+    """prospect id -> (the mirror's row, what to call the lead), for the rows of one page."""
+    ids = {row["lead_id"] if isinstance(row, dict) else row.lead_id for row in rows}
+    found = Lead.objects.filter(account=obj.account, prospect_id__in=ids)
+    return {lead.prospect_id: (lead.pk, face.lead_name(lead)) for lead in found}
+
+
+def leads(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
+    grouped = obj.version.items.order_by().values("lead_id").annotate(n=Count("pk")).order_by("-n", "lead_id")
+    page = _page(request, grouped)
+    for row in page:
+        row["all"] = (obj.version.shares.get(row["lead_id"]) or (None, None))[1]
+    return {"page": page, "known": mirrored(obj, page)}
+
+
+def kept(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
+    rows = obj.version.kept.all()
+    left_out = request.GET.get("show") == "left_out"
+    rows = rows.exclude(why="") if left_out else rows.order_by("lead_id", "at", "id")
+    page = _page(request, rows)
+    return {"page": page, "left_out": left_out, "known": mirrored(obj, page)}
+
+
+def calls(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
+    people = ("decisions__proposed_by", "decisions__confirmed_by")
+    page = _page(request, obj.version.calls.prefetch_related("attempts__receipts", *people))
+    closing = obj.decisions.filter(call__isnull=True).select_related("proposed_by", "confirmed_by")
+    owners = {call.owner_id: owner_name(obj, call.owner_id) for call in page if call.owner_id}
+    return {"page": page, "closing_decisions": closing, "owners": owners, "known": mirrored(obj, page)}
+
+
+def owner_name(obj: DeletionRequest, owner_id: str) -> str:
+    tasks = Task.objects.filter(account=obj.account, owner_id=owner_id)
+    return tasks.values_list("owner_name", flat=True).first() or ""
+
+
+def votes(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
+    return {"page": _page(request, obj.votes.select_related("voter", "team", "version").order_by("id"))}
+
+
+def snapshots(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
+    return {"page": _page(request, obj.snapshots.order_by("id"))}
+
+
+def timeline(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
+    return {"page": _page(request, story.timeline(obj))}

@@ -1,0 +1,170 @@
+"""Tasks of the mirrored leads and owners: the list that deletions of tasks start from, and a file of ids."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+
+from lsq_ops.admin import drafting, face
+from lsq_ops.admin.activities import lead_link
+from lsq_ops.admin.base import BaseAdmin
+from lsq_ops.admin.dialogs import dialog
+from lsq_ops.admin.paging import LongListAdmin
+from lsq_ops.admin.upload_page import UploadForm, verdict_page
+from lsq_ops.models import ActivitySnapshot, Lead, Task, db_now
+from lsq_ops.services import accounts, reading
+from lsq_ops.services.may import Barred
+from lsq_ops.services.uploads import SAMPLE_ID, normal_id
+
+
+class OpenOrDone(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("open", "Open"), ("completed", "Completed"), ("gone", "Gone from LeadSquared")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        there = queryset.filter(gone_at__isnull=True)
+        chosen = {
+            "open": there.filter(completed=False),
+            "completed": there.filter(completed=True),
+            "gone": queryset.filter(gone_at__isnull=False),
+        }
+        return chosen.get(self.value() or "", queryset)
+
+
+class OwnerForm(forms.Form):
+    owner = forms.CharField(label="Owner id", max_length=80, help_text=f"A LeadSquared user's id, like {SAMPLE_ID}.")
+
+    def clean_owner(self) -> str:
+        one = normal_id(self.cleaned_data["owner"])
+        if one is None:
+            raise forms.ValidationError(f"This is not a user's id; expected something like {SAMPLE_ID}.")
+        return one
+
+
+def read_owner(owner_id: str) -> str:
+    """Order a reading of all tasks of one owner, open and completed."""
+    account, subject = accounts.current_account(), ActivitySnapshot.Subject.OWNER_TASKS.value
+    reading.order(account, [(subject, owner_id)], reading.Lane.MIRROR, since=db_now())
+    return "The owner's tasks are being read; a long list takes minutes. Reload the list to see them."
+
+
+@admin.register(Task)
+class TaskAdmin(LongListAdmin, BaseAdmin):
+    change_list_template = "lsq_ops/mirror_list.html"
+    list_display = ("task_name", "state", "due_at", "owner", "lead_name", "task_id", "read")
+    list_filter = (OpenOrDone,)
+    ordering = ("-id",)
+    search_fields = ("task_id",)  # shows the search box; get_search_results does the search
+    search_help_text = "Id of a task, a lead or an owner, or words of the name"
+    actions = drafting.list_actions("task", "task_id")
+    actions_list = ("upload", "refresh_owner")
+    actions_detail = ("refresh_this_owner",)
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, term: str) -> tuple[QuerySet, bool]:
+        if not term.strip():
+            return queryset, False
+        if one := normal_id(term):
+            return queryset.filter(Q(task_id=one) | Q(lead_id=one) | Q(owner_id=one)), False
+        for word in term.split()[:5]:
+            queryset = queryset.filter(Q(name__icontains=word) | Q(owner_name__icontains=word))
+        return queryset, False
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Brings the shown tasks' leads in one query: a task names its lead by id only."""
+        changelist = super().get_changelist_instance(request)
+        rows = list(changelist.result_list)
+        leads = Lead.objects.filter(prospect_id__in={row.lead_id for row in rows if row.lead_id})
+        known = {(lead.account_id, lead.prospect_id): lead for lead in leads}
+        for row in rows:
+            row.its_lead = known.get((row.account_id, row.lead_id))
+        changelist.result_list = rows
+        return changelist
+
+    @admin.display(description="Name")
+    def task_name(self, obj: Task) -> str:
+        return format_html("<bdi>{}</bdi>", face.short(obj.name, 80) or "(no name)")
+
+    @admin.display(description="State")
+    def state(self, obj: Task) -> str:
+        if obj.gone_at:
+            return "gone"
+        return {True: "completed", False: "open", None: "unknown"}[obj.completed]
+
+    @admin.display(description="Due")
+    def due_at(self, obj: Task) -> str:
+        return face.when(obj.due)
+
+    @admin.display(description="Owner")
+    def owner(self, obj: Task) -> str:
+        return format_html("<bdi>{}</bdi>", face.short(obj.owner_name, 60) or "–")
+
+    @admin.display(description="Lead")
+    def lead_name(self, obj: Task) -> str:
+        return lead_link(obj.its_lead, otherwise=obj.lead_id or "–")  # type: ignore[attr-defined]
+
+    @admin.display(description="Read")
+    def read(self, obj: Task) -> str:
+        return face.ago(obj.read_at)
+
+    # --- A task ---
+
+    def headline(self, obj: Task) -> str:
+        return f"Task {obj.task_id}"
+
+    def facts(self, request: HttpRequest, obj: Task) -> list[tuple[str, Any]]:
+        lead = Lead.objects.filter(account=obj.account, prospect_id=obj.lead_id).first()
+        return [
+            ("Name", face.plain(obj.name) or "–"),
+            ("State", self.state(obj)),
+            ("Due", face.both(obj.due)),
+            ("Owner", f"{face.plain(obj.owner_name) or '–'} ({obj.owner_id or 'id unknown'})"),
+            ("Lead", lead_link(lead, otherwise=obj.lead_id or "–")),
+            ("Read", face.both(obj.read_at)),
+            ("Gone", face.both(obj.gone_at) if obj.gone_at else "no, it was there at the last reading"),
+        ]
+
+    def page_context(self, request: HttpRequest, obj: Task) -> dict[str, Any]:
+        return {"raw": obj.raw}
+
+    # --- Dialogs ---
+
+    @dialog(
+        verb="draft",
+        label="Upload task ids",
+        icon="upload_file",
+        form=UploadForm,
+        template="lsq_ops/upload_form.html",
+        question="A CSV or XLSX file with a column of task ids. Nothing is changed by uploading it.",
+        button="Read the file",
+    )
+    def upload(self, request: HttpRequest, obj: None, form: UploadForm) -> HttpResponse:
+        return verdict_page(self, request, form.cleaned_data["file"], "task")
+
+    @dialog(
+        verb="refresh_mirror",
+        label="Refresh an owner",
+        icon="refresh",
+        form=OwnerForm,
+        question="All tasks of one LeadSquared user are read, open and completed.",
+        button="Read the tasks",
+    )
+    def refresh_owner(self, request: HttpRequest, obj: None, form: OwnerForm) -> str:
+        return read_owner(form.cleaned_data["owner"])
+
+    @dialog(
+        verb="refresh_mirror",
+        label="Refresh this owner's tasks",
+        icon="refresh",
+        question=lambda request, obj: f"All tasks of {face.plain(obj.owner_name) or 'this owner'} are read again.",
+        button="Read the tasks",
+    )
+    def refresh_this_owner(self, request: HttpRequest, obj: Task, form: None) -> str:
+        if not obj.owner_id:
+            raise Barred("LeadSquared named no owner for this task; refresh its lead.")
+        return read_owner(obj.owner_id)

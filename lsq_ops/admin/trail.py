@@ -1,0 +1,148 @@
+"""The audit trail: a sentence for each event, looked for by request, person or action, and checked on demand."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import CharField, Q, QuerySet
+from django.db.models.functions import Cast
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from unfold.views import ChangeList
+
+from lsq_ops.admin import face
+from lsq_ops.admin.base import BaseAdmin
+from lsq_ops.admin.dialogs import dialog
+from lsq_ops.admin.paging import LongList, LongListAdmin
+from lsq_ops.admin.trail_words import names_for, sentence
+from lsq_ops.models import Attempt, AuditEvent, Decision, DeletionCall, DeletionRequest, Vote, audited, record
+from lsq_ops.models.audit import ACTIONS
+from lsq_ops.services import trail
+from lsq_ops.services.may import Barred
+
+PARTS = (("vote", Vote), ("decision", Decision), ("deletioncall", DeletionCall), ("attempt", Attempt))
+
+
+class About(admin.SimpleListFilter):
+    """By the first word of the action: the index on actions answers it."""
+
+    title = "what it is about"
+    parameter_name = "about"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        nouns = sorted({action.split(".")[0] for action in ACTIONS})
+        return [(noun, noun.capitalize()) for noun in nouns]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        actions = [action for action in ACTIONS if action.split(".")[0] == self.value()]
+        return queryset.filter(action__in=actions) if self.value() else queryset
+
+
+class NamedList(LongList):
+    """Looks up what the shown events are about, all at once."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        events: list[Any] = list(self.result_list)  # type: ignore[has-type]
+        names = names_for(events)
+        for event in events:
+            event.names = names
+        self.result_list = events
+
+
+@admin.register(AuditEvent)
+class TrailAdmin(LongListAdmin, BaseAdmin):
+    page_template = "lsq_ops/trail/event.html"
+    change_list_template = "lsq_ops/trail/list.html"
+    list_display = ("number", "time", "actor", "what")
+    list_filter = (About,)
+    ordering = ("-seq",)
+    search_fields = ("actor",)  # shows the search box; get_search_results does the search
+    search_help_text = "DR-118, a user name, an action, or #number"
+    actions_list = ("verify",)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return NamedList
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, term: str) -> tuple[QuerySet, bool]:
+        term = term.strip()
+        return (queryset.filter(_matching(term)) if term else queryset), False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
+        last = AuditEvent.objects.filter(action="trail.verified").order_by("-seq").first()
+        shown = {"at": _at(last), "by": last.actor, **json.loads(last.details)} if last else None
+        return super().changelist_view(request, {**(extra_context or {}), "verified": shown})
+
+    @admin.display(description="Number")
+    def number(self, obj: AuditEvent) -> str:
+        return f"#{obj.seq:,}"
+
+    @admin.display(description="Time")
+    def time(self, obj: AuditEvent) -> str:
+        return face.both(_at(obj))
+
+    @admin.display(description="What")
+    def what(self, obj: AuditEvent) -> str:
+        # In one element: on a phone the cell is a flex box, and would part words and links.
+        return format_html("<span>{}</span>", sentence(obj, obj.names))  # type: ignore[attr-defined]
+
+    # --- One event ---
+
+    def headline(self, obj: AuditEvent) -> str:
+        return f"Audit event #{obj.seq:,}"
+
+    def facts(self, request: HttpRequest, obj: AuditEvent) -> list[tuple[str, Any]]:
+        return [
+            ("What", sentence(obj, names_for([obj]))),
+            ("Who", face.plain(obj.actor)),
+            ("When", face.both(_at(obj))),
+            ("Action", obj.action),
+            ("Object", f"{obj.object_type} {obj.object_id}"),
+            ("Hash", obj.hash),
+            ("Hash before it", obj.prev_hash),
+        ]
+
+    def page_context(self, request: HttpRequest, obj: AuditEvent) -> dict[str, Any]:
+        return {"details": json.loads(obj.details)}
+
+    @dialog(
+        verb="verify_trail",
+        label="Verify now",
+        icon="verified",
+        question="Every event is read and its hash computed again, from the first to the last.",
+    )
+    def verify(self, request: HttpRequest, obj: None, form: None) -> str:
+        report = trail.verify()
+        with audited():
+            facts = {"ok": report.ok, "events": report.events, "bad_seq": report.bad_seq, "sentence": report.sentence}
+            record("trail.verified", ("trail", report.events), actor=str(request.user), **facts)
+        if not report.ok:
+            raise Barred(report.sentence)
+        return f"{report.events:,} events were read."
+
+
+def _at(event: AuditEvent) -> datetime:
+    return datetime.fromisoformat(event.at)
+
+
+def _matching(term: str) -> Q:
+    """One index for each way to search."""
+    number = term.removeprefix("#").replace(",", "")
+    if number.isascii() and number.isdigit() and len(number) < 18:
+        return Q(seq=int(number))
+    request = term.upper().removeprefix("DR-")
+    if term.upper().startswith("DR-") and request.isascii() and request.isdigit() and len(request) < 18:
+        return _about_request(int(request))
+    if term.lower() in ACTIONS:
+        return Q(action=term.lower())
+    return Q(actor=term) | Q(object_id=term, object_type__in=("lead", "user", "account", "approvergrant"))
+
+
+def _about_request(pk: int) -> Q:
+    """A request's own events, and those of its votes, decisions, calls and attempts."""
+    found = Q(object_type=DeletionRequest._meta.model_name, object_id=str(pk))
+    for noun, model in PARTS:
+        ids = model._default_manager.filter(request_id=pk).annotate(text=Cast("pk", CharField())).values("text")
+        found |= Q(object_type=noun, object_id__in=ids)
+    return found

@@ -1,0 +1,167 @@
+"""Each audit event as a sentence. The trail holds ids only; names of requests and people are looked up to be shown."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from lsq_ops.admin import face
+from lsq_ops.models import Attempt, AuditEvent, Decision, DeletionCall, DeletionRequest, Vote
+
+# {request}, {call} and {person} are links where there is a page; the others come from the event's details.
+WORDS = {
+    "request.draft": "drafted {request}",
+    "request.version": "made version {version} of {request}, {targets} picked",
+    "request.pending": "submitted {request}, version {version}, {items} items",
+    "request.approved": "{request} has its approvals",
+    "request.running": "{request} began to run",
+    "request.needs_attention": "{request} needs attention",
+    "request.stop_asked": "asked to stop {request}",
+    "request.resumed": "{request} went on",
+    "request.completed": "{request} completed: {gone} of {items} gone",
+    "request.partial": "{request} ended partly done: {gone} of {items} gone",
+    "request.failed": "{request} ended without effect: {gone} of {items} gone",
+    "request.stopped": "{request} stopped: {gone} of {items} gone",
+    "request.closed": "{request} was closed by two people",
+    "request.rejected": "rejected {request}",
+    "request.withdrawn": "withdrew {request}",
+    "request.cancelled": "cancelled {request}",
+    "request.expired": "{request} expired",
+    "request.changed_since_submit": "{request} no longer matches what LeadSquared shows",
+    "call.planned": "{call} is planned again",
+    "call.sent": "{call} is being sent",
+    "call.verifying": "{call} is being read back",
+    "call.gone": "{call}: all gone",
+    "call.partial": "{call}: partly gone",
+    "call.still_present": "{call}: still there",
+    "call.unverifiable": "{call}: can't be read",
+    "call.over_deleted": "{call}: more went than was approved",
+    "call.skipped": "{call} was not sent: {why}",
+    "attempt.intent": "is about to send {call}",
+    "attempt.accepted": "LeadSquared took {call}",
+    "attempt.refused": "LeadSquared refused {call}",
+    "attempt.turned_away": "LeadSquared turned {call} away ({cause}); nothing was done",
+    "attempt.not_sent": "{call} did not leave ({cause})",
+    "attempt.unknown": "{call} was sent, no clear answer yet ({cause})",
+    "attempt.resolved": "the send of {call} is settled",
+    "attempt.late_answer": "a late answer to {call} is kept beside it ({outcome})",
+    "vote.approve": "approved {request} for {team}",
+    "vote.reject": "voted to reject {request} for {team}",
+    "vote.changes": "asked for changes of {request}",
+    "vote.withdrawn": "took the vote on {request} back",
+    "vote.confirm": "confirmed {request} in place of a lapsed approval, for {team}",
+    "decision.proposed": "proposed for {request}: {choice}",
+    "decision.confirmed": "confirmed for {request}: {choice}",
+    "receipt.arrived": "LeadSquared reported on {call}",
+    "receipt.contradicts": "what LeadSquared reported on {call} contradicts what is read",
+    "account.created": "the account's row was made",
+    "account.tested": "tested the connection; the key's role is {role}",
+    "account.paused": "paused the account: {cause}",
+    "account.resumed": "resumed the account",
+    "account.kind_paused": "paused the kind {kind}: {cause}",
+    "account.kind_resumed": "resumed the kind {kind}",
+    "account.learnt": "learnt the rate limit: {calls} calls in {seconds} s",
+    "people.user_made": "made the account of {person}, roles: {roles}",
+    "people.roles_changed": "changed the roles of {person} from {before} to {after}",
+    "people.grant_given": "gave {user} a grant for {team}, counting from {counts_from}",
+    "people.grant_revoked": "revoked the grant of {user}",
+    "people.team_made": "made a team",
+    "policy.set": "set the approval policy with {tiers} tiers",
+    "hold.set": "set a hold",
+    "hold.lifted": "lifted a hold",
+    "lead.added": "read lead {prospect_id} into the mirror",
+    "lead.refreshed": "refreshed lead {prospect_id}",
+    "lead.gone": "lead {prospect_id} is gone from LeadSquared",
+    "lead.revealed": "revealed lead {prospect_id}",
+    "snapshot.downloaded": "downloaded snapshot {id}",
+    "trail.verified": "verified the audit trail: {sentence}",
+    "trail.exported": "exported from the audit trail",
+}
+
+
+@dataclass(slots=True)
+class Names:
+    """What the events of one page are about: a handful of queries, whatever the number of events."""
+
+    call_of: dict[int, DeletionCall] = field(default_factory=dict)
+    call_of_attempt: dict[int, DeletionCall] = field(default_factory=dict)
+    request_of: dict[tuple[str, int], int] = field(default_factory=dict)
+    users: dict[int, str] = field(default_factory=dict)
+    requests: set[int] = field(default_factory=set)
+
+
+def names_for(events: Iterable[AuditEvent]) -> Names:
+    ids: dict[str, set[int]] = defaultdict(set)
+    for event in events:
+        if event.object_id.isdigit():
+            ids[event.object_type].add(int(event.object_id))
+    attempts = Attempt.objects.filter(pk__in=ids["attempt"]).select_related("call")
+    about: dict[tuple[str, int], int] = {}
+    for noun, model in (("vote", Vote), ("decision", Decision)):
+        rows = model._default_manager.filter(pk__in=ids[noun]).values_list("pk", "request_id")
+        about |= {(noun, pk): request for pk, request in rows}
+    return Names(
+        call_of=DeletionCall.objects.in_bulk(ids["deletioncall"]),
+        call_of_attempt={attempt.pk: attempt.call for attempt in attempts},
+        request_of=about,
+        users=dict(User.objects.filter(pk__in=ids["user"]).values_list("pk", "username")),
+        requests=set(DeletionRequest.objects.filter(pk__in=ids["deletionrequest"]).values_list("pk", flat=True)),
+    )
+
+
+def sentence(event: AuditEvent, names: Names) -> SafeString:
+    """What happened, without who: escaped, with links."""
+    details = json.loads(event.details)
+    shown = {key: _value(key, value) for key, value in details.items() if not isinstance(value, dict)}
+    pk = int(event.object_id) if event.object_id.isdigit() else 0
+    call = names.call_of.get(pk) if event.object_type == "deletioncall" else names.call_of_attempt.get(pk)
+    known = {
+        **shown,
+        "id": event.object_id,
+        "call": _call(call) if call else "a call",
+        "request": _request(_request_id(event, pk, names)),
+        "person": names.users.get(pk, f"user {event.object_id}"),
+    }
+    return format_html(WORDS[event.action], **_Filled(known))
+
+
+class _Filled(dict[str, Any]):
+    """format_html unpacks its keywords; every word that any sentence asks for must be there."""
+
+    def __init__(self, known: dict[str, Any]) -> None:
+        asked = "version targets items gone why cause outcome team choice role kind calls seconds roles before after"
+        asked += " user counts_from tiers prospect_id sentence"
+        super().__init__({**dict.fromkeys(asked.split(), "?"), **known})
+
+
+def _request_id(event: AuditEvent, pk: int, names: Names) -> int | None:
+    if event.object_type == "deletionrequest":
+        return pk
+    return names.request_of.get((event.object_type, pk))
+
+
+def _request(pk: int | None) -> SafeString | str:
+    if pk is None:
+        return "a request"
+    return format_html('<a href="{}">DR-{}</a>', reverse("admin:lsq_ops_deletionrequest_change", args=[pk]), pk)
+
+
+def _call(call: DeletionCall) -> SafeString:
+    return format_html("call {} of {}", call.number, _request(call.request_id))
+
+
+def _value(key: str, value: Any) -> str:
+    if key == "counts_from":
+        return face.both(datetime.fromisoformat(value))
+    if isinstance(value, list):
+        return ", ".join(str(one) for one in value) or "none"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return face.short(str(value), 200)

@@ -1,0 +1,277 @@
+"""The whole job in Chromium, for every kind, on a desk and on a phone, on what ./dev up starts."""
+
+import csv
+import os
+import re
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lsq_ops.sandbox.world import BULK_OWNER_ID, MOSTLY_SITE_VISITS, WELL_KNOWN
+from lsq_ops.services.people import DEMO_PASSWORD
+
+ROOT = Path(__file__).resolve().parent.parent
+WIDTHS = {"desk": 1440, "phone": 390}
+LEADS = {"desk": [WELL_KNOWN["asha"], WELL_KNOWN["bruno"], WELL_KNOWN["chen"]], "phone": [MOSTLY_SITE_VISITS]}
+LEAD_NUMBERS = {"desk": ["1001", "1002", "1003"], "phone": ["1004"]}
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def portal_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("portal")
+
+
+@pytest.fixture(scope="module")
+def portal(portal_folder: Path) -> Iterator[str]:
+    """What ./dev up starts: supervisor, sandbox, web server, worker cluster, watchdog; its address."""
+    folder = portal_folder
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    left_out = ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "LSQ_OPS_TESTS", "LSQ_HOST")
+    environment = {k: v for k, v in os.environ.items() if k not in left_out}
+    environment |= {
+        "DATA_DIR": str(folder),
+        "PORT": str(port),
+        "ENV_FILE": os.devnull,
+        "SECRET_KEY": "s",
+        "AUDIT_KEY": "a",
+    }
+    with open(folder / "up.log", "wb") as log:
+        up = subprocess.Popen(
+            [sys.executable, "manage.py", "up"], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+        try:
+            yield wait_until_ready(f"http://127.0.0.1:{port}", up, folder / "up.log")
+        finally:
+            up.terminate()
+            up.wait(30)
+
+
+def wait_until_ready(address: str, up: subprocess.Popen[bytes], log: Path) -> str:
+    until = time.monotonic() + 60
+    while time.monotonic() < until and up.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/health/ready", timeout=2):
+                return address
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError(log.read_text())
+
+
+class Person:
+    """Somebody at a browser of a given width."""
+
+    def __init__(self, browser: Any, portal: str, name: str, width: int) -> None:
+        context = browser.new_context(viewport={"width": width, "height": 850}, base_url=portal)
+        self.page = context.new_page()
+        self.page.set_default_timeout(15_000)
+        self.troubles: list[str] = []
+        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        self.page.on("console", lambda said: self.troubles.append(said.text) if said.type == "error" else None)
+        self.page.on("response", lambda r: self.troubles.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+        self.page.on(
+            "request", lambda r: None if r.url.startswith((portal, "data:", "blob:")) else self.troubles.append(r.url)
+        )
+        self.page.goto("/admin/login/")
+        self.page.fill("#id_username", name)
+        self.page.fill("#id_password", DEMO_PASSWORD)
+        self.page.get_by_role("button", name=re.compile("log in|sign in", re.I)).click()
+        self.sees("Waiting for me")
+
+    def picture(self, name: str) -> None:
+        """Kept where PICTURES names a folder: pages are looked at, not only asserted."""
+        if folder := os.environ.get("PICTURES"):
+            width = self.page.viewport_size["width"]
+            self.page.screenshot(path=f"{folder}/{name}-{width}.png", full_page=True)
+
+    def sees(self, pattern: str, seconds: float = 30) -> str:
+        """Wait for the text to appear, by itself or by looking again; what was seen."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            found = re.search(pattern, self.page.inner_text("body"))
+            if found:
+                return found.group(0)
+            self.page.wait_for_timeout(500)
+        raise AssertionError(f"never saw {pattern!r} in:\n{self.page.inner_text('body')[:3000]}")
+
+    def presses(self, name: str | re.Pattern[str], *, folded: bool = False) -> None:
+        """The link or button of that name that is in sight."""
+        for role in ("link", "button"):
+            for found in self.page.get_by_role(role, name=name).all():
+                if found.is_visible():
+                    found.click()
+                    return
+        menu = self.page.get_by_text("more_horiz", exact=True)  # a phone folds a list's actions into a menu
+        if menu.count() and menu.first.is_visible() and not folded:
+            menu.first.click()
+            return self.presses(name, folded=True)
+        raise AssertionError(f"no button {name} in:\n{self.page.inner_text('body')[:2000]}")
+
+    def confirms(self, button: str | re.Pattern[str]) -> None:
+        """The dialog's own button, by POST."""
+        self.page.locator("form[method=post] button[type=submit]").filter(has_text=button).last.click()
+        self.page.wait_for_load_state()
+
+    def mirrors(self, ids: list[str]) -> None:
+        self.page.goto("/admin/lsq_ops/lead/")
+        self.presses("Add leads")
+        self.page.fill("textarea[name=ids]", "\n".join(ids))
+        self.presses("Add these leads")
+        self.page.goto("/admin/lsq_ops/lead/")
+        until = time.monotonic() + 120
+        while "being read" in self.page.inner_text("body") and time.monotonic() < until:
+            self.page.wait_for_timeout(1000)
+            self.page.reload()
+
+    def ticks_and_asks(self, listing: str, action: str, keys: list[str]) -> None:
+        """Tick the rows that the search finds for each key, and run the list's action on them."""
+        self.page.goto(listing)
+        for row in self.page.locator("tr", has=self.page.locator("input[name=_selected_action]")).all():
+            if not keys or any(key in row.inner_html() for key in keys):
+                row.locator("input[name=_selected_action]").check()
+        self.page.select_option("select[name=action]", label=action)
+        self.presses("Run")
+        self.page.wait_for_url("**/draft/**")
+
+    def says_why(self) -> None:
+        self.page.select_option("select[name=category]", "duplicate")
+        self.page.fill("textarea[name=reason]", "Site visits of last week, entered twice")
+        self.page.fill("input[name=ticket]", "OPS-4711")
+        self.picture("drafting")
+        self.page.locator("form[method=post] button[type=submit]").last.click()
+        self.page.wait_for_url("**/deletionrequest/**")
+
+    def chooses_window(self, days: int) -> None:
+        now = datetime.now()
+        self.page.fill("input[name=from_time]", (now - timedelta(days=days)).strftime("%Y-%m-%dT00:00:00"))
+        self.page.fill("input[name=to_time]", (now - timedelta(days=1)).strftime("%Y-%m-%dT00:00:00"))
+
+    def approves(self, address: str) -> None:
+        self.page.goto(address)
+        count = re.search(r"Approve ([\d,]+) deletion", self.page.inner_text("body"))
+        assert count, self.page.inner_text("body")[:2000]
+        self.picture("pending")
+        self.presses(re.compile("^Approve"))
+        self.picture("approve")
+        if self.page.locator("input[name=count]").count():
+            self.page.fill("input[name=count]", count.group(1).replace(",", ""))
+        self.confirms("Approve")
+        self.sees("You approved")
+
+
+@pytest.fixture(params=["desk", "phone"])
+def size(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def people(browser: Any, portal: str, size: str) -> Iterator[dict[str, Person]]:
+    made: dict[str, Person] = {}
+
+    class Arriving(dict):  # type: ignore[type-arg]
+        def __missing__(self, name: str) -> Person:
+            self[name] = made[name] = Person(browser, portal, name, WIDTHS[size])
+            return self[name]
+
+    yield Arriving()
+    for person in made.values():
+        assert person.troubles == []
+        person.page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "action", "days"),
+    [
+        ("activities", "Request deletion of activities…", 10),
+        ("owner_history", "Request deletion of owner-change history…", 120),
+        ("stage_history", "Request deletion of stage-change history…", 120),
+    ],
+)
+def test_history_of_leads(people, size, kind, action, days):
+    rita = people["rita"]
+    rita.mirrors(LEADS[size])
+    rita.ticks_and_asks("/admin/lsq_ops/lead/", action, LEAD_NUMBERS[size])
+    if kind == "activities":
+        rita.page.get_by_label(re.compile("Site visit")).check()
+    rita.chooses_window(days)
+    rita.says_why()
+    ends_completed(people, tiers={"activities": None}.get(kind, "high"))
+
+
+def test_tasks(people, size, portal_folder, tmp_path):
+    rita = people["rita"]
+    if size == "phone":
+        rita.mirrors(LEADS[size])
+        rita.ticks_and_asks(f"/admin/lsq_ops/task/?q={LEADS[size][0]}", "Request deletion of tasks…", [])
+        rita.says_why()
+        ends_completed(people)
+        return
+    ids, leads = bulk(portal_folder / "sandbox-world.sqlite3")
+    rita.mirrors(leads)
+    rita.page.goto("/admin/lsq_ops/task/")
+    rita.presses("Upload task ids")
+    rita.page.set_input_files("input[type=file]", write_csv(tmp_path / "tasks.csv", ids))
+    rita.presses("Read the file")
+    rita.sees("12,000")
+    rita.presses(re.compile("^Use 12,000"))
+    rita.says_why()
+    ends_completed(people, tiers="high", seconds=300)
+    assert "Calls 24" in re.sub(r"\s+", " ", rita.page.inner_text("body"))
+
+
+def ends_completed(people: dict[str, Person], tiers: str | None = None, seconds: float = 120) -> None:
+    """From the fresh draft on: submit, decide, watch it run by itself, and find it in the trail."""
+    rita = people["rita"]
+    rita.sees("Look at what would go", 120)
+    rita.page.reload()
+    rita.picture("draft")
+    rita.presses("Submit for approval")
+    rita.picture("submit")
+    rita.confirms("Submit")
+    rita.sees("is submitted")
+    address = rita.page.url
+    for approver in ("arun", "dana"):
+        people[approver].page.goto(address)
+        if "waiting for approval" in people[approver].page.inner_text("body"):
+            people[approver].approves(address)
+    rita.page.goto(address)
+    rita.picture("approved")
+    end = rita.sees(r"([\d,]+) of ([\d,]+) gone from what LeadSquared's API shows, read at \d\d:\d\d:\d\d", seconds)
+    gone, asked = re.findall(r"[\d,]+(?= of| gone)", end)[:2]
+    assert gone == asked != "0"
+    number = re.search(r"DR-\d+", rita.page.inner_text("body"))
+    assert number
+    aida = people["aida"]
+    aida.page.goto(f"/admin/lsq_ops/auditevent/?q={number.group(0)}")
+    aida.sees(f"{number.group(0)}")
+    aida.sees("ompleted")
+    rita.page.goto(address)
+    rita.picture("completed")
+    aida.picture("trail")
+
+
+def bulk(world_file: Path) -> tuple[list[str], list[str]]:
+    """The 12,000 tasks of the inactive owner and the leads that they are on, from the sandbox's own file."""
+    with sqlite3.connect(world_file) as world:
+        rows = world.execute("SELECT id, lead FROM tasks WHERE owner = ?", [BULK_OWNER_ID]).fetchall()
+    return [row[0] for row in rows], sorted({row[1] for row in rows})
+
+
+def write_csv(path: Path, ids: list[str]) -> Path:
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["Task id", "Note"])
+        writer.writerows([task_id, "left behind"] for task_id in ids)
+    return path
