@@ -54,7 +54,7 @@ def panel(request: HttpRequest, lead: Lead) -> dict[str, Any]:
         "with_gone": with_gone,
         "query": _query(request),
         "hold": Hold.objects.filter(account=lead.account, record_id=lead.prospect_id, lifted_at__isnull=True).first(),
-        "pending": lead.records_read_at is None and not lead.gone_at,
+        "pending": not (lead.records_read_at and lead.tasks_read_at) and not lead.gone_at,
         **extra,
     }
 

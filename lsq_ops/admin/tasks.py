@@ -1,5 +1,6 @@
 """Tasks of the mirrored leads and owners: the list that deletions of tasks start from, and a file of ids."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
@@ -21,6 +22,8 @@ from lsq_ops.services.uploads import SAMPLE_ID, normal_id
 
 
 class OpenOrDone(admin.SimpleListFilter):
+    """Without a choice the list shows what is there; what is gone would only be ticked by mistake."""
+
     title = "state"
     parameter_name = "state"
 
@@ -34,7 +37,12 @@ class OpenOrDone(admin.SimpleListFilter):
             "completed": there.filter(completed=True),
             "gone": queryset.filter(gone_at__isnull=False),
         }
-        return chosen.get(self.value() or "", queryset)
+        # Who searches for an id wants to know what became of it.
+        return chosen.get(self.value() or "", queryset if normal_id(request.GET.get("q", "")) else there)
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for number, choice in enumerate(super().choices(changelist)):
+            yield {**choice, "display": "All that are there"} if number == 0 else choice
 
 
 class OwnerForm(forms.Form):

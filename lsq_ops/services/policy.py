@@ -98,4 +98,5 @@ def _high_mark(request: DeletionRequest) -> str:
 
 
 def _why(version: RequestVersion) -> str:
-    return f"{version.items_count:,} items on {version.leads_count:,} leads"
+    items, leads = version.items_count, version.leads_count
+    return f"{items:,} item{'' if items == 1 else 's'} on {leads:,} lead{'' if leads == 1 else 's'}"

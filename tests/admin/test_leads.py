@@ -410,6 +410,9 @@ def test_tasks_are_filtered_and_found(world):
     assert not listed(state="open") & done
     one = tasks.first()
     assert listed(q=one.task_id) == {one.task_id}
+    Task.objects.filter(pk=one.pk).update(gone_at=db_now())
+    assert one.task_id not in listed()
+    assert one.task_id in listed(state="gone") & listed(q=one.task_id)
     assert listed(q=str(uuid.uuid4())) == set()
     assert client.get("/admin/lsq_ops/task/?state=nonsense").status_code in (200, 302)
 
