@@ -6,11 +6,12 @@ from django.views.generic import RedirectView
 
 from lsq_ops import health, webhooks
 
+handler400 = "portal.refusals.not_understood"
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     # Either way, because a redirect would lose the body of a POST.
-    re_path(r"^webhooks/leadsquared/(?P<token>[^/]+)/?$", webhooks.receive),
+    re_path(r"^webhooks/leadsquared/(?P<token>[\s\S]+?)/?$", webhooks.receive),
     path("health/live", health.live),
     path("health/ready", health.ready),
 ]

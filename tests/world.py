@@ -13,7 +13,7 @@ from django.utils import timezone
 from lsq_ops import kinds
 from lsq_ops.models import Account, DeletionRequest, Lead, Task
 from lsq_ops.sandbox.world import WELL_KNOWN
-from lsq_ops.services import accounts, agenda, approval, drafting, mirror, people
+from lsq_ops.services import accounts, agenda, approval, drafting, leads, people
 
 SITE_VISIT = 201
 
@@ -39,15 +39,14 @@ class SmallWorld:
 
     def mirror_leads(self, *names: str) -> list[Lead]:
         """Asha, Bruno or Chen, read into the mirror with all that is theirs."""
-        added = mirror.add_leads(self.rita, [WELL_KNOWN[name] for name in names])
+        added = leads.add_leads(self.rita, [WELL_KNOWN[name] for name in names])
         self.work()
         return added.taken
 
     def mirror_tasks(self, count: int) -> list[str]:
         """That many of the inactive owner's tasks, read by their leads."""
         ids = self.sandbox.world.bulk_task_ids()[:count]
-        leads = {row["lead"] for row in self.task_rows(ids)}
-        mirror.add_leads(self.rita, sorted(leads))
+        leads.add_leads(self.rita, sorted({row["lead"] for row in self.task_rows(ids)}))
         self.work()
         return list(Task.objects.filter(task_id__in=ids).values_list("task_id", flat=True))
 
@@ -60,8 +59,8 @@ class SmallWorld:
 
     def draft(self, kind: str = "activities", *names: str, days: int = 10) -> DeletionRequest:
         """Rita's draft, its leads read; activities are last week's site visits."""
-        leads = self.mirror_leads(*(names or ("asha",)))
-        selection = drafting.select(self.rita, "lead", [lead.prospect_id for lead in leads])
+        mirrored = self.mirror_leads(*(names or ("asha",)))
+        selection = drafting.select(self.rita, "lead", [lead.prospect_id for lead in mirrored])
         return self.drafted(
             kind, selection, self.window(days) | ({"codes": [SITE_VISIT]} if kind == "activities" else {})
         )

@@ -19,7 +19,7 @@ from lsq_ops.admin.base import BaseAdmin
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.kinds import Kind
 from lsq_ops.models import Account, Lead, RequestVersion, Selection, Task
-from lsq_ops.services import drafting, mirror, uploads
+from lsq_ops.services import drafting, leads, uploads
 from lsq_ops.services.may import Barred, may
 
 READ_AT_ONCE = 2_000
@@ -201,14 +201,14 @@ class SelectionAdmin(BaseAdmin):
         label=lambda request, obj: f"Read {picked(obj)} from LeadSquared",
         question=lambda request, obj: (
             "Their facts are read now, their activities and tasks by the worker after it:"
-            f" about {-(-len(obj.ids) // mirror.AT_ONCE) + 2 * len(obj.ids):,} calls of the account's budget."
+            f" about {-(-len(obj.ids) // leads.AT_ONCE) + 2 * len(obj.ids):,} calls of the account's budget."
         ),
         button="Read them",
     )
     def read_leads(self, request: HttpRequest, obj: Selection, form: Any) -> HttpResponse:
         if obj.record_type != "lead":
             raise Barred("Only leads are read one by one; refresh the owner of tasks.")
-        said = read_in_parts(request.user, obj.ids)
+        said = read_all(request.user, obj.ids)
         messages.success(request, said)
         return redirect("admin:lsq_ops_lead_changelist")
 
@@ -219,7 +219,7 @@ class SelectionAdmin(BaseAdmin):
         selection, chosen = self.found(request, str(pk)), _kind(kind)
         if not takes(chosen, selection.record_type):
             raise Http404(f"{chosen.title} can't be asked for {selection.record_type}s.")
-        verdict = may(request.user, "draft")
+        verdict = may(request.user, "draft", selection)
         if not verdict:
             return self._page(request, selection, chosen, None, status=403, barred=verdict.why)
         data = request.POST if request.method == "POST" else None
@@ -253,17 +253,12 @@ class SelectionAdmin(BaseAdmin):
         return TemplateResponse(request, "lsq_ops/drafting/draft.html", context, status=status)
 
 
-def read_in_parts(user: Any, ids: list[str]) -> str:
-    """Read the leads in parts that LeadSquared takes; what was done, in words. Barred says how far it came."""
+def read_all(user: Any, ids: list[str]) -> str:
+    """Read the leads; what was done, in words."""
     if len(ids) > READ_AT_ONCE:
         raise Barred(f"{len(ids):,} leads are too many at once; read at most {READ_AT_ONCE:,}.")
-    taken, unknown = 0, 0
-    for first in range(0, len(ids), mirror.AT_ONCE):
-        try:
-            added = mirror.add_leads(user, ids[first : first + mirror.AT_ONCE])
-        except Barred as no:
-            raise Barred(f"{no} {taken:,} of {len(ids):,} leads were read before; press again to go on.") from None
-        taken, unknown = taken + len(added.taken), unknown + len(added.verdicts)
+    done = leads.refresh(user, ids)
+    taken, unknown = len(done.taken), len(done.verdicts)
     gone = f" LeadSquared knows no lead for {unknown:,} of the ids." if unknown else ""
     return f"{taken:,} lead{'' if taken == 1 else 's'} read. Activities and tasks follow in the background.{gone}"
 

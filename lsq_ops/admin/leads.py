@@ -12,18 +12,17 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
-from django.views.decorators.http import require_POST
 from unfold.decorators import action
 
 from lsq_ops import kinds
 from lsq_ops.admin import drafting, face, lead_page, masking
-from lsq_ops.admin.base import BaseAdmin
+from lsq_ops.admin.base import BaseAdmin, by_post
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.admin.paging import LongListAdmin
 from lsq_ops.admin.upload_page import UploadForm, verdict_page
 from lsq_ops.models import Lead
-from lsq_ops.services import evidence, mirror, uploads
-from lsq_ops.services.may import Barred, may
+from lsq_ops.services import evidence, leads, uploads
+from lsq_ops.services.may import Barred, may, need
 
 
 class PasteForm(forms.Form):
@@ -40,7 +39,7 @@ def search_in_leadsquared(request: HttpRequest, obj: None) -> dict[str, Any]:
     if not query or request.method == "POST":
         return {"query": query}
     try:
-        found = mirror.search(request.user, query)
+        found = leads.search(request.user, query)
     except Barred as no:
         return {"query": query, "trouble": str(no)}
     shown = [
@@ -120,7 +119,7 @@ class LeadAdmin(LongListAdmin, BaseAdmin):
     )
     def add_leads(self, request: HttpRequest, obj: None, form: PasteForm) -> HttpResponse:
         upload = uploads.read_text(form.cleaned_data["ids"], record_type="lead")
-        added = mirror.add_leads(request.user, upload.ids) if upload.ids else mirror.Added()
+        added = leads.add_leads(request.user, upload.ids) if upload.ids else leads.Added()
         refused = [(f"line {line}", text, sentence) for line, text, sentence in upload.refused]
         refused += [("", one, sentence) for one, sentence in added.verdicts]
         if refused:
@@ -132,7 +131,7 @@ class LeadAdmin(LongListAdmin, BaseAdmin):
         back = request.GET.urlencode()
         return redirect(f"{request.path}?{back}" if back else self.address(added.taken[0] if count == 1 else None))
 
-    def _added_page(self, request: HttpRequest, added: mirror.Added, refused: list[tuple]) -> HttpResponse:
+    def _added_page(self, request: HttpRequest, added: leads.Added, refused: list[tuple]) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -166,7 +165,7 @@ class LeadAdmin(LongListAdmin, BaseAdmin):
         question="The lead's facts are read now, its activities and tasks right after it.",
     )
     def refresh(self, request: HttpRequest, obj: Lead, form: None) -> str:
-        if not mirror.refresh(request.user, [obj]):
+        if not leads.refresh(request.user, [obj.prospect_id]).taken:
             raise Barred("LeadSquared knows this lead no more: it was deleted or merged. The mirror keeps what it had.")
         return "The lead's facts were read; its activities and tasks are read now."
 
@@ -190,8 +189,8 @@ class LeadAdmin(LongListAdmin, BaseAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         return [
-            path("<int:pk>/tick/", view(require_POST(self.tick)), name="lsq_ops_lead_tick"),
-            path("<int:pk>/snapshots/<int:snapshot>/", view(require_POST(self.download)), name="lsq_ops_lead_download"),
+            path("<int:pk>/tick/", view(by_post(self.tick)), name="lsq_ops_lead_tick"),
+            path("<int:pk>/snapshots/<int:snapshot>/", view(by_post(self.download)), name="lsq_ops_lead_download"),
             *super().get_urls(),
         ]
 
@@ -199,8 +198,11 @@ class LeadAdmin(LongListAdmin, BaseAdmin):
         """Single activities of this lead, by the tick boxes of one page of its list."""
         lead = self.found(request, str(pk))
         ticked = request.POST.getlist("tick")[: lead_page.ROWS]
+        # PostgreSQL takes no NUL, not even to look for it.
+        ticked = [one for one in ticked if "\0" not in one]
         ids = lead.activity_set.filter(activity_id__in=ticked, gone_at__isnull=True)
         try:
+            need(request.user, "draft", lead)
             url = drafting.start(
                 request.user, kinds.get("activities"), "activity", list(ids.values_list("activity_id", flat=True))
             )

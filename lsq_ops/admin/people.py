@@ -37,8 +37,15 @@ class RolesForm(forms.Form):
     )
 
 
+class UserNameField(forms.RegexField):
+    """Checked as it will be kept: some signs become several, or others, when a name is normalised."""
+
+    def to_python(self, value: Any) -> str:
+        return User.normalize_username(super().to_python(value))
+
+
 class NewPersonForm(RolesForm):
-    username = forms.RegexField(
+    username = UserNameField(
         r"^[\w.@+-]+$",
         label="User name",
         max_length=150,
@@ -46,7 +53,9 @@ class NewPersonForm(RolesForm):
     )
     first_name = forms.CharField(label="First name", max_length=150, required=False)
     last_name = forms.CharField(label="Last name", max_length=150, required=False)
-    email = forms.EmailField(label="E-mail", required=False, help_text="What must be decided is told by mail.")
+    email = forms.EmailField(
+        label="E-mail", max_length=254, required=False, help_text="What must be decided is told by mail."
+    )
     password = forms.CharField(
         label="First password",
         min_length=12,
@@ -82,7 +91,7 @@ class PeopleAdmin(BaseAdmin):
     search_fields = ("username", "first_name", "last_name", "email")
     search_help_text = "User name, name or e-mail"
     actions_list = ("new_person",)
-    actions_detail = ("set_roles", "give_grant", "revoke_grant")
+    actions_detail = ("set_roles", "give_grant", "revoke_grant", "new_password", "lock")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         grants = ApproverGrant.objects.filter(revoked_at__isnull=True).select_related("team")
@@ -163,6 +172,25 @@ class PeopleAdmin(BaseAdmin):
     def set_roles(self, request: HttpRequest, obj: User, form: RolesForm) -> str:
         people.set_roles(request.user, obj, set(form.cleaned_data["roles"]))
         return f"The roles of {obj} are changed."
+
+    @dialog(
+        verb="manage_people",
+        label=lambda request, obj: "Lock out" if obj.is_active else "Let in again",
+        icon="lock",
+        question="Who is locked out can't sign in, and their votes stop counting until they are let in again.",
+    )
+    def lock(self, request: HttpRequest, obj: User, form: None) -> str:
+        people.set_active(request.user, obj, not obj.is_active)
+        return f"{obj} is {'locked out' if obj.is_active else 'let in again'}."
+
+    @dialog(
+        verb="manage_people",
+        label="New password",
+        icon="key",
+        question="A one-time password is made and shown once. Give it to them in person; it must be changed to go on.",
+    )
+    def new_password(self, request: HttpRequest, obj: User, form: None) -> str:
+        return f"The new password of {obj}, shown only now: {people.new_password(request.user, obj)}"
 
     @dialog(
         verb="manage_people",

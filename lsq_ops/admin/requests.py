@@ -10,12 +10,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 from unfold.views import ChangeList
 
 from lsq_ops import kinds
 from lsq_ops.admin import face, request_page
-from lsq_ops.admin.base import BaseAdmin, PlainList
+from lsq_ops.admin.base import BaseAdmin, PlainList, by_post
 from lsq_ops.admin.request_dialogs import RequestDialogs
 from lsq_ops.models import DeletionRequest, RequestVersion
 from lsq_ops.services import evidence, story, waiting
@@ -200,7 +200,7 @@ class RequestAdmin(RequestDialogs, BaseAdmin):
             page("<int:pk>/live/", self.live, "live"),
             page("<int:pk>/items/<int:item_id>/", self.content, "content"),
             page("<int:pk>/calls/<int:call_id>/", self.body, "body"),
-            page("<int:pk>/snapshots/<int:snapshot_id>/", self.download, "download", require_POST),
+            page("<int:pk>/snapshots/<int:snapshot_id>/", self.download, "download", by_post),
             *super().get_urls(),
         ]
 

@@ -15,8 +15,8 @@ from lsq_ops.admin.base import BaseAdmin
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.admin.paging import LongListAdmin
 from lsq_ops.admin.upload_page import UploadForm, verdict_page
-from lsq_ops.models import ActivitySnapshot, Lead, Task, db_now
-from lsq_ops.services import accounts, reading
+from lsq_ops.models import Lead, Task
+from lsq_ops.services import leads
 from lsq_ops.services.may import Barred
 from lsq_ops.services.uploads import SAMPLE_ID, normal_id
 
@@ -55,10 +55,8 @@ class OwnerForm(forms.Form):
         return one
 
 
-def read_owner(owner_id: str) -> str:
-    """Order a reading of all tasks of one owner, open and completed."""
-    account, subject = accounts.current_account(), ActivitySnapshot.Subject.OWNER_TASKS.value
-    reading.order(account, [(subject, owner_id)], reading.Lane.MIRROR, since=db_now())
+def read_owner(user: Any, owner_id: str) -> str:
+    leads.refresh_owner(user, owner_id)
     return "The owner's tasks are being read; a long list takes minutes. Reload the list to see them."
 
 
@@ -163,7 +161,7 @@ class TaskAdmin(LongListAdmin, BaseAdmin):
         button="Read the tasks",
     )
     def refresh_owner(self, request: HttpRequest, obj: None, form: OwnerForm) -> str:
-        return read_owner(form.cleaned_data["owner"])
+        return read_owner(request.user, form.cleaned_data["owner"])
 
     @dialog(
         verb="refresh_mirror",
@@ -175,4 +173,4 @@ class TaskAdmin(LongListAdmin, BaseAdmin):
     def refresh_this_owner(self, request: HttpRequest, obj: Task, form: None) -> str:
         if not obj.owner_id:
             raise Barred("LeadSquared named no owner for this task; refresh its lead.")
-        return read_owner(obj.owner_id)
+        return read_owner(request.user, obj.owner_id)

@@ -16,7 +16,7 @@ from lsq_ops.admin.base import BaseAdmin
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.admin.paging import LongList, LongListAdmin
 from lsq_ops.admin.trail_words import names_for, sentence
-from lsq_ops.models import Attempt, AuditEvent, Decision, DeletionCall, DeletionRequest, Vote, audited, record
+from lsq_ops.models import Attempt, AuditEvent, Decision, DeletionCall, DeletionRequest, Vote
 from lsq_ops.models.audit import ACTIONS
 from lsq_ops.services import trail
 from lsq_ops.services.may import Barred
@@ -113,10 +113,7 @@ class TrailAdmin(LongListAdmin, BaseAdmin):
         question="Every event is read and its hash computed again, from the first to the last.",
     )
     def verify(self, request: HttpRequest, obj: None, form: None) -> str:
-        report = trail.verify()
-        with audited():
-            facts = {"ok": report.ok, "events": report.events, "bad_seq": report.bad_seq, "sentence": report.sentence}
-            record("trail.verified", ("trail", report.events), actor=str(request.user), **facts)
+        report = trail.verify_now(request.user)
         if not report.ok:
             raise Barred(report.sentence)
         return f"{report.events:,} events were read."

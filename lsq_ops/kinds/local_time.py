@@ -5,6 +5,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
+from django.utils.dateparse import parse_datetime
+
+YEARS = range(1970, 2100)
 
 
 class LocalTimeField(forms.DateTimeField):
@@ -20,9 +23,13 @@ class LocalTimeField(forms.DateTimeField):
         super().__init__(**kwargs)
 
     def to_python(self, value: Any) -> datetime | None:
+        if isinstance(value, str) and _names_a_zone(value):
+            raise forms.ValidationError(f"Enter the local time of {self.zone.key}, without a zone.")
         naive = super().to_python(value)
         if naive is None:
             return None
+        if naive.year not in YEARS:
+            raise forms.ValidationError(f"Enter a date from {YEARS[0]} to {YEARS[-1]}.")
         return local_to_utc(naive.replace(tzinfo=None), self.zone)
 
     def prepare_value(self, value: Any) -> Any:
@@ -31,6 +38,14 @@ class LocalTimeField(forms.DateTimeField):
         if isinstance(value, datetime) and value.tzinfo:
             return value.astimezone(self.zone).replace(tzinfo=None)
         return value
+
+
+def _names_a_zone(text: str) -> bool:
+    try:
+        when = parse_datetime(text.strip())
+    except ValueError:
+        return False
+    return when is not None and when.tzinfo is not None
 
 
 def local_to_utc(naive: datetime, zone: ZoneInfo) -> datetime:

@@ -7,7 +7,7 @@ from .clock import db_now
 from .evidence import ActivitySnapshot, SnapshotContent
 from .machine import IllegalMove, LostRace, StateMachine
 from .mirror import Activity, ActivityType, Hold, Lead, Task
-from .people import ApproverGrant, Decision, Notice, Policy, Team, Vote
+from .people import ApproverGrant, Decision, Notice, OneTimePassword, Policy, Team, Vote
 from .requests import (
     DeletionItem,
     DeletionRequest,
@@ -43,6 +43,7 @@ __all__ = [
     "Lead",
     "LostRace",
     "Notice",
+    "OneTimePassword",
     "Policy",
     "RequestTarget",
     "RequestVersion",

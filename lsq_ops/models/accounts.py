@@ -15,6 +15,7 @@ class Account(models.Model):
 
     time_zone = models.CharField(max_length=64, default="UTC", help_text="IANA name of the account's local time")
     offset_meaning = models.CharField(max_length=10, default="unknown")
+    probed_at = models.DateTimeField(null=True)
     key_user = models.CharField(max_length=200, blank=True)
     key_role = models.CharField(max_length=100, blank=True)
     tested_at = models.DateTimeField(null=True)

@@ -29,7 +29,7 @@ ACTIONS = frozenset(
         "decision": "proposed confirmed",
         "receipt": "arrived contradicts",
         "account": "created tested paused resumed kind_paused kind_resumed learnt",
-        "people": "user_made roles_changed grant_given grant_revoked team_made",
+        "people": "user_made locked unlocked password_reset roles_changed grant_given grant_revoked team_made",
         "policy": "set",
         "hold": "set lifted",
         "lead": "added refreshed gone revealed",
@@ -55,7 +55,7 @@ class AuditEvent(models.Model):
 
     class Meta:
         verbose_name = "audit event"
-        verbose_name_plural = "audit trail"
+        verbose_name_plural = "audit events"
         ordering = ("-seq",)
         indexes = (models.Index(fields=["object_type", "object_id", "seq"]),)
 

@@ -131,6 +131,16 @@ class Decision(models.Model):
         return f"decision {self.pk}"
 
 
+class OneTimePassword(models.Model):
+    """A password that somebody else knows: nothing works until it is changed. Over when the hash is another one."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="+")
+    password = models.CharField(max_length=128)
+
+    def __str__(self) -> str:
+        return f"one-time password of {self.user_id}"
+
+
 class Notice(models.Model):
     """A mail that somebody must get: written with the change, sent by the worker. No personal data of a lead."""
 

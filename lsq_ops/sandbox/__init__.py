@@ -2,3 +2,4 @@
 
 SANDBOX_ACCESS_KEY = "u$rsandbox0access"
 SANDBOX_SECRET_KEY = "sandbox0secret"  # noqa: S105  (made up, opens nothing)
+SANDBOX_KEYS = (SANDBOX_ACCESS_KEY, SANDBOX_SECRET_KEY)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
-from . import SANDBOX_ACCESS_KEY, SANDBOX_SECRET_KEY
+from . import SANDBOX_KEYS
 from .answers import CANNED, Limit, rate_reply
 from .control import PREFIX, Control, Stats
 from .deletes import Deletes, Timers
@@ -27,7 +27,8 @@ WIRE_HEADER = "X-Sandbox-Wire"
 class Sandbox:
     """One account. `world`, `faults` and `stats` may be looked at and changed while it serves."""
 
-    def __init__(self, world: World, faults: Faults) -> None:
+    def __init__(self, world: World, faults: Faults, keys: tuple[str, str] = SANDBOX_KEYS) -> None:
+        self._keys = " ".join(keys).encode()
         self.faults = faults
         self.stats = Stats()
         self.timers = Timers()
@@ -84,7 +85,7 @@ class Sandbox:
         in_url = call.query if self.faults.take("allow_query_keys") == "yes" else {}
         access = call.headers["access"] or in_url.get("accessKey", "")
         given = f"{access} {call.headers['secret'] or in_url.get('secretKey', '')}"
-        return hmac.compare_digest(given.encode(), f"{SANDBOX_ACCESS_KEY} {SANDBOX_SECRET_KEY}".encode())
+        return hmac.compare_digest(given.encode(), self._keys)
 
     def _faulty(self, call: Call) -> Reply:
         canned = CANNED[self.faults.take("answer", call.subject)]

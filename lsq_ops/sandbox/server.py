@@ -12,7 +12,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from . import SANDBOX_ACCESS_KEY, SANDBOX_SECRET_KEY
+from . import SANDBOX_KEYS
 from .api import WIRE_HEADER, Sandbox
 from .control import PREFIX
 from .faults import Faults
@@ -120,17 +120,24 @@ class SandboxServer(ThreadingHTTPServer):
 class RunningSandbox:
     """`with RunningSandbox(rate_limit="off") as sandbox:` serves a new world on a free port, in a thread.
 
-    Keyword arguments are switches. `stop()` and `start()` again keep the port and the world.
+    Keyword arguments are switches; `keys` are the access and the secret key that it takes. `stop()` and `start()`
+    again keep the port and the world.
     """
 
-    access_key, secret_key = SANDBOX_ACCESS_KEY, SANDBOX_SECRET_KEY
-
-    def __init__(self, world: World | None = None, *, port: int = 0, **switches: object) -> None:
+    def __init__(
+        self,
+        world: World | None = None,
+        *,
+        port: int = 0,
+        keys: tuple[str, str] = SANDBOX_KEYS,
+        **switches: object,
+    ) -> None:
+        self.access_key, self.secret_key = keys
         self.world = world or World()
         self.faults = Faults()
         for name, value in switches.items():
             self.faults.set(name, value)
-        self.app = Sandbox(self.world, self.faults)
+        self.app = Sandbox(self.world, self.faults, keys)
         self.url = f"http://127.0.0.1:{port}"
         self._server: SandboxServer | None = None
 
@@ -163,10 +170,10 @@ class RunningSandbox:
         self.world.close()
 
 
-def serve(host: str, port: int, world: World, faults: Faults) -> None:
+def serve(host: str, port: int, world: World, faults: Faults, keys: tuple[str, str] = SANDBOX_KEYS) -> None:
     """Serves until interrupted."""
-    server = SandboxServer(host, port, Sandbox(world, faults))
+    server = SandboxServer(host, port, Sandbox(world, faults, keys))
     print(f"LeadSquared sandbox on {server.url}", flush=True)
-    print(f"Access key {SANDBOX_ACCESS_KEY}, secret key {SANDBOX_SECRET_KEY}", flush=True)
+    print("Access key {}, secret key {}".format(*keys), flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         server.serve_forever()

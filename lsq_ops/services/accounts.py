@@ -1,5 +1,8 @@
 """The LeadSquared account: one per deployment, found by its host and OrgId, paused and resumed with a reason."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from zoneinfo import available_timezones
 
 from django.conf import settings
@@ -7,11 +10,13 @@ from django.db.models import F
 
 from lsq_ops.leadsquared.client import Client
 from lsq_ops.leadsquared.errors import KeysRefused, LeadSquaredError
+from lsq_ops.leadsquared.paging import OffsetMeaning
 from lsq_ops.leadsquared.records import KeyUser
 from lsq_ops.leadsquared.transport import Transport
-from lsq_ops.models import Account, DeletionRequest, audited, db_now, record, timing
+from lsq_ops.models import Account, DeletionRequest, Lead, audited, db_now, record, timing
 from lsq_ops.queue import ring
 
+from . import notices
 from .budget import Budget, BudgetSpent
 from .may import Barred, Person, need
 
@@ -33,6 +38,8 @@ ZONES = {
     "AUS Eastern Standard Time": "Australia/Sydney",
     "UTC": "UTC",
 }
+PROBE_NEEDS = 8  # activities on the lead that the probe reads
+NOTHING_LOST = "Nothing is lost: what is approved waits until somebody resumes."
 FIRST_PAUSE = "Not resumed yet: test the connection, make people and grants, then resume."
 
 
@@ -68,32 +75,58 @@ def test_connection(user: Person) -> Account:
     """Ask LeadSquared whose keys these are, and keep what it says. Barred with the cause when it doesn't answer."""
     need(user, "test_connection")
     account = current_account()
+    with told():
+        account = learn(account, client(account).connection_test(), actor=str(user))
+        probe_offset(account)
+    return account
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """What goes wrong between us and LeadSquared, as a sentence for the person who waits for it."""
     try:
-        facts = client(account).connection_test()
+        yield
     except LeadSquaredError as error:
         raise Barred(in_words(error)) from None
     except BudgetSpent as spent:
         raise Barred(str(spent)) from None
-    return learn(account, facts, actor=str(user))
 
 
-def learn_sandbox() -> None:
-    """The sandbox needs no operator to be believed: its facts are learnt as soon as it answers."""
-    account = Account.objects.filter(current=True, sandbox=True, tested_at__isnull=True).first()
-    if account is not None:
-        try:
+def probe_offset(account: Account) -> None:
+    """Find out what `Offset` means on this account, by a lead with enough activities; asked again at each test."""
+    lead = Lead.objects.filter(account=account, gone_at__isnull=True, activity_count__gte=PROBE_NEEDS)
+    prospect_id = lead.order_by("-activity_count").values_list("prospect_id", flat=True).first()
+    if prospect_id is None:
+        return
+    Account.objects.filter(pk=account.pk).update(probed_at=db_now())
+    meaning = client(account).probe_offset(prospect_id)
+    if meaning.value in (OffsetMeaning.UNKNOWN, account.offset_meaning):
+        return
+    with audited():
+        Account.objects.filter(pk=account.pk).update(offset_meaning=meaning.value)
+        record("account.learnt", account, actor="system", offset=meaning.value)
+
+
+def learn_by_itself() -> None:
+    """What needs no operator: the sandbox's facts as soon as it answers, and once a day what `Offset` means if that is
+    not known yet."""
+    account = Account.objects.filter(current=True).first()
+    if account is None:
+        return
+    with suppress(LeadSquaredError, BudgetSpent):
+        if account.sandbox and account.tested_at is None:
             learn(account, client(account).connection_test(), actor="system")
-        except (LeadSquaredError, BudgetSpent):
-            return
+        yesterday = db_now() - timedelta(days=1)
+        if account.offset_meaning == OffsetMeaning.UNKNOWN and (account.probed_at or yesterday) <= yesterday:
+            probe_offset(account)
 
 
 def learn(account: Account, facts: KeyUser, *, actor: str) -> Account:
-    if account.org_id and facts.org_id and facts.org_id != account.org_id:
-        raise Barred(
-            f"These keys belong to another LeadSquared account (OrgId {facts.org_id}, this one is {account.org_id})."
-            " Put the right keys into the environment, or start a new database."
-        )
+    """Keep what LeadSquared says of the keys. Another OrgId is another account: a row of its own, paused; the old one
+    is read-only from then on."""
     with audited():
+        if account.org_id and facts.org_id and facts.org_id != account.org_id:
+            account = _switch(account, facts.org_id)
         account = Account.objects.select_for_update().get(pk=account.pk)
         account.org_id, account.org_name = facts.org_id or account.org_id, facts.org_short_code[:200]
         account.key_user, account.key_role = facts.name[:200], facts.role[:100]
@@ -108,7 +141,10 @@ def pause(user: Person, reason: str) -> None:
     need(user, "pause")
     if not reason.strip():
         raise Barred("Say why: everybody whose calls wait will read it.")
-    pause_account(current_account(), by=str(user), reason=reason.strip())
+    account = current_account()
+    if account.is_paused:
+        raise Barred(f"The account is paused already, by {account.paused_by}: {account.pause_reason}")
+    pause_account(account, by=str(user), reason=reason.strip())
 
 
 def pause_account(account: Account, *, by: str, reason: str) -> None:
@@ -117,6 +153,7 @@ def pause_account(account: Account, *, by: str, reason: str) -> None:
         paused = Account.objects.filter(pk=account.pk, paused_at__isnull=True)
         if paused.update(paused_at=db_now(), paused_by=by, pause_reason=reason[:300]):
             record("account.paused", account, actor=by, cause=reason[:300])
+            notices.tell(notices.operators(), None, "paused", f"By {by}: {reason} {NOTHING_LOST}")
 
 
 def pause_kind(account: Account, kind: str, *, by: str, reason: str) -> None:
@@ -126,15 +163,13 @@ def pause_kind(account: Account, kind: str, *, by: str, reason: str) -> None:
             account.paused_kinds[kind] = reason
             account.save(update_fields=["paused_kinds"])
             record("account.kind_paused", account, actor=by, kind=kind, cause=reason)
+            notices.tell(notices.operators(), None, f"{kind} paused", f"By {by}: {reason} {NOTHING_LOST}")
 
 
 def resume(user: Person, kind: str = "") -> None:
     """Resume the account, or one kind. With keys the connection must have been tested first."""
     need(user, "resume")
-    account = current_account()
-    if not kind and account.tested_at is None and not account.sandbox:
-        raise Barred("Test the connection first: then it is known whose keys these are and which time zone counts.")
-    resume_account(account, by=str(user), kind=kind)
+    resume_account(current_account(), by=str(user), kind=kind)
 
 
 def resume_account(account: Account, *, by: str, kind: str = "") -> None:
@@ -146,6 +181,8 @@ def resume_account(account: Account, *, by: str, kind: str = "") -> None:
             record("account.kind_resumed", account, actor=by, kind=kind)
         elif account.paused_at is None:
             raise Barred("The account is not paused.")
+        elif account.tested_at is None and not account.sandbox:
+            raise Barred("Test the connection first: then it is known whose keys these are and which time zone counts.")
         else:
             _give_back(account)
             account.paused_at, account.paused_by, account.pause_reason, account.not_sent_in_a_row = (
@@ -201,9 +238,16 @@ def in_words(error: LeadSquaredError) -> str:
 
 
 def refuse_foreign_database() -> None:
-    """With keys: never on a database that held sandbox rows. Barred with the way out."""
-    if not settings.SANDBOX_MODE and Account.objects.filter(sandbox=True).exists():
-        raise Barred("This database has held sandbox data. Point DATABASE_URL at a new one for the real account.")
+    """With keys: never on a database that held sandbox rows. Without: never on a real account's, where the demo
+    people's known passwords would open the door. Barred with the way out."""
+    if not Account.objects.filter(sandbox=not settings.SANDBOX_MODE).exists():
+        return
+    if settings.SANDBOX_MODE:
+        raise Barred(
+            "This database belongs to a real LeadSquared account, but LSQ_ACCESS_KEY and LSQ_SECRET_KEY are not set."
+            " Set them, or leave DATABASE_URL blank for the sandbox."
+        )
+    raise Barred("This database has held sandbox data. Point DATABASE_URL at a new one for the real account.")
 
 
 def _create() -> Account:
@@ -223,6 +267,14 @@ def _create() -> Account:
         )
         record("account.created", account, actor="system", sandbox=account.sandbox)
     return account
+
+
+def _switch(account: Account, org_id: str) -> Account:
+    _retire(account)
+    known = Account.objects.filter(host=account.host, org_id=org_id)
+    if known.update(current=True):
+        return known.get()
+    return _create()
 
 
 def _retire(account: Account) -> None:

@@ -83,7 +83,7 @@ def hand_on(request: DeletionRequest) -> None:
 
 def catch_up() -> None:
     """A worker that died between a reading and what follows from it: found here, by the tables alone."""
-    accounts.learn_sandbox()
+    accounts.learn_by_itself()
     approval.withdraw_idle()
     drafts = DeletionRequest.objects.filter(state="draft", versions__reading="reading")
     waiting = drafts | DeletionRequest.objects.filter(state="pending", versions__recheck_from__isnull=False)

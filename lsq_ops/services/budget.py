@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from lsq_ops.leadsquared.errors import Answer, Cause
 from lsq_ops.models import Account, BudgetDay, BudgetSlot, audited, db_now, record, timing
 
+ALL_TAKEN = 0.2  # seconds until somebody who found no slot looks again; a stamped one is not free before its window
 RECOVERS_EVERY = 3600  # seconds after which one learnt-away call per window is tried again
 
 
@@ -42,10 +43,9 @@ class Budget:
                 taken = self._take()
             if taken:
                 ticket, wait = taken
-                if wait > 0:
-                    time.sleep(wait)
+                self._sleep(ticket, wait)
                 return ticket
-            time.sleep(0.01)
+            time.sleep(ALL_TAKEN)
 
     def leave(self, ticket: Ticket, answer: Answer | None) -> None:
         """Stamp the slot; without an answer nothing was sent and the slot is free at once."""
@@ -55,17 +55,30 @@ class Budget:
         if answer and answer.cause == Cause.RATE:
             self._learn(answer)
 
+    def _sleep(self, ticket: Ticket, wait: float) -> None:
+        """Until the slot's time has come; who is called off meanwhile gives it back as it was."""
+        comes = _epoch() + wait
+        try:
+            time.sleep(max(wait, 0))
+        except BaseException:
+            BudgetSlot.objects.filter(pk=ticket.slot_id, ticket=ticket.key).update(free_at=comes, ticket="")
+            raise
+
     def _take(self) -> tuple[Ticket, float] | None:
-        account = Account.objects.get(pk=self.account_id)
+        """A slot that nobody holds, and the seconds until it is free; None where all are held."""
+        account, now = Account.objects.get(pk=self.account_id), _epoch()
         size = size_of(account)
         slots = BudgetSlot.objects.filter(account=account, number__lt=size)
+        # Behind a call that is under way only its crash fallback is known: who queued there would wait for that, and
+        # with more callers than slots the waits would add up for ever.
+        idle = slots.filter(Q(ticket="") | Q(free_at__lte=now))
         slot = (
-            slots.select_for_update(skip_locked=connection.vendor == "postgresql").order_by("free_at", "number").first()
+            idle.select_for_update(skip_locked=connection.vendor == "postgresql").order_by("free_at", "number").first()
         )
         if slot is None:
-            self._fill(account, size)
+            if slots.count() < size:
+                self._fill(account, size)
             return None
-        now = _epoch()
         at = max(now, slot.free_at, account.hold_until)
         key = uuid.uuid4().hex
         fallback = at + timing().http_deadline + account.rate_seconds

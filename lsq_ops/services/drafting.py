@@ -52,7 +52,7 @@ def draft(
     asked_by: User | None = None,
 ) -> DeletionRequest:
     """A new request, in version 1; its leads are read next."""
-    need(user, "draft")
+    need(user, "draft", selection)
     targets = _targets(selection)
     _check(category, reason)
     with audited():

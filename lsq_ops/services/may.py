@@ -6,7 +6,7 @@ A superuser flag gives no exception. The database guards say the same again for 
 from dataclasses import dataclass
 from typing import Any
 
-from lsq_ops.models import ApproverGrant, Attempt, Decision, DeletionRequest, RequestVersion, Vote, db_now
+from lsq_ops.models import Account, ApproverGrant, Attempt, Decision, DeletionRequest, RequestVersion, Vote, db_now
 
 REQUESTER, APPROVER, OPERATOR = "Requester", "Approver", "Operator"
 AUDITOR, POLICY_ADMIN = "Auditor", "Policy admin"
@@ -52,6 +52,9 @@ STATES_OF: dict[str, tuple[str, ...]] = {
 }
 
 
+_ELSEWHERE = "This belongs to another LeadSquared account; it is read-only."
+
+
 class Barred(Exception):
     """No, and why: a clear sentence for the person who asked. Nothing was changed."""
 
@@ -84,7 +87,8 @@ def may(user: Person, verb: str, obj: Any = None) -> Verdict:
     if not roles_of(user) & set(ROLE_OF[verb]):
         return Verdict(f"Only {_either(ROLE_OF[verb])} may do this; ask a policy admin for the role.")
     if not isinstance(obj, DeletionRequest):
-        return Verdict()
+        account = obj if isinstance(obj, Account) else getattr(obj, "account", None)
+        return Verdict("" if account is None or account.current else _ELSEWHERE)
     barred = _state(verb, obj)
     return _person(user, verb, obj) if barred is None else barred
 

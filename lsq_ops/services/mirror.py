@@ -1,15 +1,12 @@
-"""The mirror: the only writer of its rows. Leads are added by people; their records come with every reading."""
+"""The mirror: the only writer of its rows. People bring leads in; what is on them comes with every reading."""
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, Q
 
-from lsq_ops.leadsquared.errors import LeadSquaredError
-from lsq_ops.leadsquared.records import ActivityRecord, LeadRecord, TaskRecord
+from lsq_ops.leadsquared.records import ActivityRecord, ActivityTypeRecord, LeadRecord, TaskRecord
 from lsq_ops.models import (
     Account,
     Activity,
@@ -18,110 +15,17 @@ from lsq_ops.models import (
     Hold,
     Lead,
     Task,
-    audited,
     db_now,
-    record,
 )
 
-from . import accounts
-from .budget import BudgetSpent
-from .may import Barred, Person, need
-
-GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-AT_ONCE = 200
 BATCH = 500
 LEAD_FIELDS = (
     "number first_name last_name email phone mobile stage owner_id owner_name created_on modified_on raw read_at"
     " gone_at"
 ).split()
-
 ACTIVITY_FIELDS = (
     "lead event_code event_name activity_type created_on modified_on created_by raw read_at gone_at".split()
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A lead that LeadSquared found; not yet in the mirror unless it says so."""
-
-    prospect_id: str
-    number: str
-    name: str
-    email: str
-    phone: str
-    in_mirror: bool
-
-
-@dataclass(slots=True)
-class Added:
-    taken: list[Lead] = field(default_factory=list)
-    verdicts: list[tuple[str, str]] = field(default_factory=list)
-
-
-def search(user: Person, query: str) -> list[Found]:
-    """Leads in LeadSquared by prospect id, e-mail, phone or name. Barred, with the cause, when it can't be asked."""
-    need(user, "refresh_mirror")
-    query = query.strip()
-    if len(query) < 3:
-        raise Barred("Type at least three characters: a prospect id, an e-mail, a phone number or a name.")
-    account = accounts.current_account()
-    try:
-        leads = _look_up(accounts.client(account), query)
-    except LeadSquaredError as error:
-        raise Barred(accounts.in_words(error)) from None
-    except BudgetSpent as spent:
-        raise Barred(str(spent)) from None
-    unique = {lead.prospect_id: lead for lead in leads}
-    known = Lead.objects.filter(account=account, prospect_id__in=unique).values_list("prospect_id", flat=True)
-    return [_found(lead, lead.prospect_id in set(known)) for lead in unique.values()]
-
-
-def add_leads(user: Person, prospect_ids: list[str]) -> Added:
-    """Read these leads' facts now, at most 200 at once; their activities and tasks are read by the worker."""
-    need(user, "refresh_mirror")
-    added, wanted = Added(), list(dict.fromkeys(text.strip().strip("{}").lower() for text in prospect_ids))
-    for text in [text for text in wanted if not GUID.fullmatch(text)]:
-        added.verdicts.append(
-            (text, "is not a prospect id; expected something like 3aee22bd-8419-422a-8242-c510df9af021")
-        )
-    ids = [text for text in wanted if GUID.fullmatch(text)]
-    if len(ids) > AT_ONCE:
-        raise Barred(f"{len(ids)} leads at once are too many; add at most {AT_ONCE}, the rest after them.")
-    account = accounts.current_account()
-    found = {lead.prospect_id: lead for lead in _fetch(account, ids)}
-    added.verdicts += [
-        (text, "LeadSquared knows no such lead: deleted, merged or mistyped") for text in ids if text not in found
-    ]
-    _mark_gone(account, [text for text in ids if text not in found])
-    with audited():
-        added.taken = write_leads(account, found.values())
-        for lead in added.taken:
-            record("lead.added", lead, actor=str(user), prospect_id=lead.prospect_id)
-    if added.taken and not ActivityType.objects.filter(account=account).exists():
-        read_types(account)
-    order_records(account, added.taken)
-    return added
-
-
-def refresh(user: Person, leads: Iterable[Lead]) -> int:
-    """Order a fresh reading of these leads' facts, activities and tasks; the number of leads."""
-    leads = list(leads)
-    added = add_leads(user, [lead.prospect_id for lead in leads[:AT_ONCE]])
-    return len(added.taken)
-
-
-def order_records(account: Account, leads: Iterable[Lead]) -> None:
-    from . import reading  # a reading writes the mirror, and the mirror orders readings
-
-    subjects = [
-        (subject, lead.prospect_id)
-        for lead in leads
-        for subject in (
-            ActivitySnapshot.Subject.LEAD_ACTIVITIES.value,
-            ActivitySnapshot.Subject.LEAD_TASKS.value,
-        )
-    ]
-    reading.order(account, subjects, reading.Lane.MIRROR, since=db_now())
 
 
 def write_leads(account: Account, records: Iterable[LeadRecord]) -> list[Lead]:
@@ -156,24 +60,20 @@ def write_leads(account: Account, records: Iterable[LeadRecord]) -> list[Lead]:
     return list(Lead.objects.filter(account=account, prospect_id__in=[row.prospect_id for row in rows]))
 
 
-def read_types(account: Account) -> None:
-    """The account's activity types; without them the forms offer what the mirror has seen."""
-    try:
-        types = accounts.client(account).activity_types()
-    except (LeadSquaredError, BudgetSpent):
-        return
+def write_types(account: Account, types: Iterable[ActivityTypeRecord]) -> None:
     now = db_now()
+    rows = [
+        ActivityType(
+            account=account,
+            code=kind.code,
+            name=(kind.display_name or kind.name)[:200],
+            event_type=kind.event_type[:50],
+            read_at=now,
+        )
+        for kind in types
+    ]
     ActivityType.objects.bulk_create(
-        [
-            ActivityType(
-                account=account,
-                code=kind.code,
-                name=(kind.display_name or kind.name)[:200],
-                event_type=kind.event_type[:50],
-                read_at=now,
-            )
-            for kind in types
-        ],
+        rows,
         update_conflicts=True,
         unique_fields=["account", "code"],
         update_fields=["name", "event_type", "read_at"],
@@ -198,7 +98,7 @@ def take_over(snapshot: ActivitySnapshot, rows: list[dict[str, Any]]) -> None:
     if snapshot.subject != ActivitySnapshot.Subject.OWNER_TASKS:
         _count(snapshot, now)
     if snapshot.lead_gone:
-        _mark_gone(snapshot.account, [snapshot.subject_id])
+        mark_gone(snapshot.account, [snapshot.subject_id])
 
 
 def holds(account: Account, ids: Iterable[str]) -> set[str]:
@@ -210,37 +110,7 @@ def holds(account: Account, ids: Iterable[str]) -> set[str]:
     return held
 
 
-def _look_up(client: Any, query: str) -> list[LeadRecord]:
-    if GUID.fullmatch(query.strip("{}").lower()):
-        lead = client.lead(query.strip("{}").lower())
-        return [lead] if lead else []
-    if "@" in query:
-        return client.leads_by_email(query)
-    digits = re.sub(r"[^\d]", "", query)
-    if len(digits) >= 6 and re.fullmatch(r"[+\d\s()./-]+", query):
-        return client.leads_by_phone(query) or client.quick_search(query) or client.quick_search(digits)
-    return client.quick_search(query)
-
-
-def _found(lead: LeadRecord, in_mirror: bool) -> Found:
-    name = f"{lead.first_name} {lead.last_name}".strip()
-    return Found(lead.prospect_id, lead.number, name, lead.email, lead.phone or lead.mobile, in_mirror)
-
-
-def _fetch(account: Account, ids: list[str]) -> list[LeadRecord]:
-    client = accounts.client(account)
-    try:
-        if len(ids) == 1:
-            lead = client.lead(ids[0])
-            return [lead] if lead else []
-        return client.leads(ids) if ids else []
-    except LeadSquaredError as error:
-        raise Barred(accounts.in_words(error)) from None
-    except BudgetSpent as spent:
-        raise Barred(str(spent)) from None
-
-
-def _mark_gone(account: Account, ids: list[str]) -> None:
+def mark_gone(account: Account, ids: list[str]) -> None:
     Lead.objects.filter(account=account, prospect_id__in=ids, gone_at__isnull=True).update(gone_at=db_now())
 
 

@@ -12,21 +12,21 @@ from django.urls import reverse
 
 from lsq_ops.models import DeletionRequest, Notice, db_now
 
-from .may import OPERATOR
+from .may import APPROVER, OPERATOR
 
 GIVE_UP_AFTER = 8
 
 
-def tell(people: Iterable[User], request: DeletionRequest, subject: str, text: str) -> None:
-    """Queue one mail for each person; the link only opens the page, it does nothing."""
-    path = reverse("admin:lsq_ops_deletionrequest_change", args=[request.pk])
+def tell(people: Iterable[User], request: DeletionRequest | None, subject: str, text: str) -> None:
+    """Queue one mail for each person; the link only opens a page, it does nothing."""
+    path = reverse("admin:lsq_ops_deletionrequest_change", args=[request.pk]) if request else reverse("admin:index")
     link = f"{settings.PUBLIC_URL.rstrip('/')}{path}" if settings.PUBLIC_URL else path
-    now = db_now()
+    about, now = request or "LSQ Ops", db_now()
     Notice.objects.bulk_create(
         Notice(
             user=user,
             request=request,
-            subject=f"{request}: {subject}"[:200],
+            subject=f"{about}: {subject}"[:200],
             text=f"{text}\n\n{link}\n",
             made_at=now,
         )
@@ -35,7 +35,15 @@ def tell(people: Iterable[User], request: DeletionRequest, subject: str, text: s
 
 
 def operators() -> list[User]:
-    return list(User.objects.filter(is_active=True, groups__name=OPERATOR).distinct())
+    return _having(OPERATOR)
+
+
+def approvers() -> list[User]:
+    return _having(APPROVER)
+
+
+def _having(role: str) -> list[User]:
+    return list(User.objects.filter(is_active=True, groups__name=role).distinct())
 
 
 def owners(request: DeletionRequest) -> list[User]:

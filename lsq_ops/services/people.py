@@ -7,9 +7,11 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError
 
-from lsq_ops.models import Account, ApproverGrant, Policy, Team, audited, db_now, record, timing
+from lsq_ops.models import Account, ApproverGrant, OneTimePassword, Policy, Team, audited, db_now, record, timing
 
+from . import notices
 from .may import APPROVER, AUDITOR, OPERATOR, POLICY_ADMIN, REQUESTER, ROLES, Barred, Person, need, roles_of
 
 __all__ = ["ROLES", "give_grant", "make_user", "revoke_grant", "roles_of", "set_roles", "setup_roles"]
@@ -64,7 +66,7 @@ def make_first_admin() -> tuple[str, str] | None:
     if User.objects.exists():
         return None
     password = secrets.token_urlsafe(12)
-    _create("admin", "First", "Admin", "", password, {POLICY_ADMIN, OPERATOR}, by="system")
+    _once(_create("admin", "First", "Admin", "", password, {POLICY_ADMIN, OPERATOR}, by="system"))
     return "admin", password
 
 
@@ -79,13 +81,19 @@ def make_user(
     roles: set[str] = frozenset(),  # type: ignore[assignment]
 ) -> User:
     need(by, "manage_people")
+    username = User.normalize_username(username)  # as it is kept: look-alikes of a name are that name
     if User.objects.filter(username__iexact=username).exists():
         raise Barred(f"There is a user {username} already.")
     try:
-        validate_password(password)
+        validate_password(password, User(username=username, first_name=first_name, last_name=last_name, email=email))
     except ValidationError as error:
         raise Barred(" ".join(error.messages)) from None
-    return _create(username, first_name, last_name, email, password, set(roles), by=str(by))
+    try:
+        user = _create(username, first_name, last_name, email, password, set(roles), by=str(by))
+    except IntegrityError:  # a double click: both found the name free
+        raise Barred(f"There is a user {username} already.") from None
+    _once(user)
+    return user
 
 
 def set_roles(by: Person, user: User, roles: set[str]) -> None:
@@ -99,6 +107,42 @@ def set_roles(by: Person, user: User, roles: set[str]) -> None:
         user.groups.set([*user.groups.exclude(name__in=ROLES), *Group.objects.filter(name__in=roles)])
         user.__dict__.pop("_lsq_roles", None)
         record("people.roles_changed", user, actor=str(by), before=before, after=sorted(roles))
+        if APPROVER not in roles:
+            for grant in ApproverGrant.objects.filter(user=user, revoked_at__isnull=True):
+                revoke_grant(by, grant)
+
+
+def set_active(by: Person, user: User, active: bool) -> None:
+    """Lock somebody out, or let them in again. The votes of whoever is locked out stop counting meanwhile."""
+    need(by, "manage_people")
+    if by.pk == user.pk:
+        raise Barred("Nobody locks themselves out; another policy admin does it.")
+    with audited():
+        if User.objects.filter(pk=user.pk, is_active=not active).update(is_active=active):
+            record("people.unlocked" if active else "people.locked", user, actor=str(by))
+
+
+def new_password(by: Person, user: User) -> str:
+    """A one-time password for somebody who lost theirs. Not for oneself: that is what changing it is for."""
+    need(by, "manage_people")
+    if by.pk == user.pk:
+        raise Barred("Change your own password by the menu beside your name.")
+    password = secrets.token_urlsafe(12)
+    with audited():
+        user.set_password(password)
+        user.save(update_fields=["password"])
+        _once(user)
+        record("people.password_reset", user, actor=str(by))
+    return password
+
+
+def must_change_password(user: Person) -> bool:
+    """The user signed in with a password that somebody else made."""
+    return OneTimePassword.objects.filter(user=user.pk, password=user.password).exists()
+
+
+def _once(user: User) -> None:
+    OneTimePassword.objects.update_or_create(user=user, defaults={"password": user.password})
 
 
 def give_grant(by: Person, user: User, team: Team) -> ApproverGrant:
@@ -121,6 +165,7 @@ def revoke_grant(by: Person, grant: ApproverGrant) -> None:
         if not grants.update(revoked_at=db_now(), revoked_by=str(by)):
             raise Barred("This grant was revoked already.")
         record("people.grant_revoked", grant, actor=str(by), user=str(grant.user))
+        _announce(f"{by} revoked the grant of {grant.user} for {grant.team}. Its votes count no more.")
 
 
 def _create(username: str, first: str, last: str, email: str, password: str, roles: set[str], *, by: str) -> User:
@@ -138,7 +183,13 @@ def _grant(user: Person, team: Team, *, by: str) -> ApproverGrant:
     with audited():
         grant = ApproverGrant.objects.create(user=user, team=team, counts_from=counts_from, given_by=by, given_at=now)
         record("people.grant_given", grant, actor=by, user=str(user), team=team.name, counts_from=counts_from)
+        _announce(f"{by} gave {user} a grant for {team}, counting from {counts_from:%d %b %Y %H:%M} UTC.")
     return grant
+
+
+def _announce(text: str) -> None:
+    """Every approver hears who may vote: a grant that nobody should have is noticed by somebody."""
+    notices.tell(notices.approvers(), None, "who may vote has changed", text)
 
 
 def _first_set_up() -> bool:

@@ -139,8 +139,8 @@ def perform(snapshot: Snapshot) -> None:
     client = accounts.client(snapshot.account)
     try:
         rows, complete, why, gone = _read(client, snapshot)
-    except BudgetSpent:
-        _put_off(snapshot, seconds=600)
+    except BudgetSpent as spent:
+        _put_off(snapshot, seconds=600, why=str(spent))
     except RateLimited:
         _put_off(snapshot, seconds=snapshot.account.rate_seconds)
     except KeysRefused as error:

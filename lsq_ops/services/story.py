@@ -108,7 +108,7 @@ def _next_of_draft(request: DeletionRequest) -> str:
         from .preview import progress
 
         done, total = progress(request)
-        return f"Reading what is there: {done} of {total} readings done."
+        return f"Reading what is there: {done} of {total} readings done.{_put_off(request)}"
     if version.reading == "incomplete":
         return version.reading_note
     if not version.items_count:
@@ -140,11 +140,18 @@ def _next_of_running(request: DeletionRequest) -> str:
     calls = request.version.calls
     soon = calls.filter(state="verifying").aggregate(t=Min("not_before"))["t"]
     if soon:
-        return f"Next: reading back at {_clock(request, soon, seconds=True)}, or when the webhook comes."
+        return f"Reading back at {_clock(request, soon, seconds=True)}, or when the webhook comes."
     if calls.filter(Q(state="verifying") | Q(state="sent")).exists():
-        return "Reading back what is left of it now."
+        return f"Reading back what is left of it now.{_put_off(request)}"
     waiting = calls.filter(state="planned").exclude(note="").first()
-    return waiting.note if waiting else "Sending the next call."
+    return f"{waiting.note}{_put_off(request)}" if waiting else "Sending the next call."
+
+
+def _put_off(request: DeletionRequest) -> str:
+    """Why a reading could not be made yet, and when it is tried again; "" where none waits."""
+    waiting = request.snapshots.filter(read_at__isnull=True, not_before__isnull=False).exclude(why="")
+    first = waiting.order_by("not_before").first()
+    return f" {first.why} It is tried again at {_clock(request, first.not_before, seconds=True)}." if first else ""
 
 
 def _lapsed(request: DeletionRequest) -> str:

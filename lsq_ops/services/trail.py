@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from lsq_ops.models import AuditEvent, AuditHead
+from lsq_ops.models import AuditEvent, AuditHead, audited, record
 from lsq_ops.models.audit import GENESIS, link_hash
+
+from .may import Person, need
 
 FIELDS = ("seq", "at", "actor", "action", "object_type", "object_id", "details", "prev_hash", "hash")
 CHUNK = 5000
@@ -53,6 +55,16 @@ def verify() -> Report:
         f"{last:,} events, every link whole. No anchor outside the database exists yet, so this proves"
         " no more than that the database agrees with itself.",
     )
+
+
+def verify_now(user: Person) -> Report:
+    """Verify, and write into the trail that somebody did and what they found."""
+    need(user, "verify_trail")
+    report = verify()
+    facts = {"ok": report.ok, "events": report.events, "bad_seq": report.bad_seq, "sentence": report.sentence}
+    with audited():
+        record("trail.verified", ("trail", report.events), actor=str(user), **facts)
+    return report
 
 
 def _rows() -> Iterator[dict[str, Any]]:

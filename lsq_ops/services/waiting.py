@@ -2,15 +2,29 @@
 
 from lsq_ops.models import Decision, DeletionRequest
 
-from .may import Person, may
+from .may import Person, enough, may, valid_votes
 
 
 def waiting_for(user: Person) -> list[DeletionRequest]:
     """Requests that this person can decide on now, the oldest first."""
-    return [request for request in _pending() if may(user, "vote", request)] + [
-        decision.request
-        for decision in open_decisions()
-        if may(user, "confirm_decision", decision.request) and decision.proposed_by_id != user.pk
+    return (
+        [request for request in _pending() if may(user, "vote", request)]
+        + _lapsed_for(user)
+        + [
+            decision.request
+            for decision in open_decisions()
+            if may(user, "confirm_decision", decision.request) and decision.proposed_by_id != user.pk
+        ]
+    )
+
+
+def _lapsed_for(user: Person) -> list[DeletionRequest]:
+    """Requests on their way whose approval lapsed, which this person could confirm."""
+    on_the_way = DeletionRequest.objects.filter(state__in=("approved", "running", "needs_attention"))
+    return [
+        request
+        for request in on_the_way.select_related("account").order_by("state_at")
+        if may(user, "confirm_vote", request) and not enough(request, valid_votes(request))
     ]
 
 

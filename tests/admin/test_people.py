@@ -9,7 +9,9 @@ from django.test import Client
 from lsq_ops.admin.trail_words import WORDS
 from lsq_ops.models import Account, ApproverGrant, AuditEvent, Team
 from lsq_ops.models.audit import ACTIONS
-from lsq_ops.services.may import roles_of
+from lsq_ops.services import people as services
+from lsq_ops.services.may import Barred, roles_of
+from lsq_ops.services.people import DEMO_PASSWORD
 
 PEOPLE = "/admin/auth/user/"
 TRAIL = "/admin/lsq_ops/auditevent/"
@@ -202,3 +204,25 @@ def test_an_event_shows_its_hashes_and_details(world):
     event = AuditEvent.objects.get(seq=1)
     assert event.hash in said
     assert "Details, as they are hashed" in said
+
+
+def test_a_password_that_somebody_else_made_opens_only_the_page_that_changes_it(people, client):
+    password = services.new_password(people.pia, people.vera)
+    assert client.login(username="vera", password=password)
+    page = client.get("/admin/lsq_ops/lead/")
+    assert (page.status_code, page["Location"]) == (302, "/admin/password_change/")
+    own = {"old_password": password, "new_password1": "of-my-own-making-7", "new_password2": "of-my-own-making-7"}
+    client.post("/admin/password_change/", own)
+    assert client.get("/admin/lsq_ops/lead/").status_code == 200
+
+
+def test_who_is_locked_out_cannot_sign_in_and_nobody_locks_themselves(people, client):
+    services.set_active(people.pia, people.arun, False)
+    assert not client.login(username="arun", password=DEMO_PASSWORD)
+    with pytest.raises(Barred, match="Nobody locks themselves out"):
+        services.set_active(people.pia, people.pia, False)
+
+
+def test_an_approver_who_loses_the_role_loses_the_grant(people):
+    services.set_roles(people.pia, people.arun, {"Requester"})
+    assert people.arun.grants.get().revoked_at is not None

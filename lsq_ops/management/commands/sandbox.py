@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from lsq_ops.sandbox import SANDBOX_ACCESS_KEY, SANDBOX_SECRET_KEY
 from lsq_ops.sandbox.faults import Faults
 from lsq_ops.sandbox.server import serve
 from lsq_ops.sandbox.webhooks import is_local
@@ -27,6 +28,8 @@ class Command(BaseCommand):
         parser.add_argument("--fault", action="append", default=[], metavar="NAME=VALUE", help="turns a switch")
         parser.add_argument("--latency", metavar="MS", help="of every call: 40, or 20-300")
         parser.add_argument("--rate", metavar="N/SECONDS", help="rate limit: 25/5, or off")
+        parser.add_argument("--access-key", default=SANDBOX_ACCESS_KEY, help="that it takes")
+        parser.add_argument("--secret-key", default=SANDBOX_SECRET_KEY, help="that belongs to it")
         parser.add_argument("--window", help="how the rate limit counts: sliding or fixed")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -40,4 +43,5 @@ class Command(BaseCommand):
                 faults.set(name, value)
         except ValueError as wrong:
             raise CommandError(str(wrong)) from None
-        serve(options["host"], options["port"], World(options["world"], seed=options["seed"]), faults)
+        keys = (options["access_key"], options["secret_key"])
+        serve(options["host"], options["port"], World(options["world"], seed=options["seed"]), faults, keys)

@@ -114,8 +114,7 @@ def free_port(first: int, besides: int = 0) -> int:
 def prepare() -> list[str]:
     """Tables, roles, people; returns what to say about signing in."""
     call_command("migrate", verbosity=0, interactive=False)
-    if not settings.SANDBOX_MODE:
-        accounts.refuse_foreign_database()
+    accounts.refuse_foreign_database()
     call_command("setup_roles", stdout=io.StringIO())  # the address is to be the first thing said
     lines = demo_sign_in() if settings.SANDBOX_MODE else first_sign_in()
     connection.close()
