@@ -21,7 +21,7 @@ from unfold.views import ChangeList
 from lsq_ops.admin import dialogs
 from lsq_ops.services.may import may
 
-LONGEST_SEARCH = 200
+LONGEST_SEARCH = 1000
 _PERMISSION = re.compile(r"has_(\w+)_permission")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
@@ -84,8 +84,9 @@ class BaseAdmin(ModelAdmin):
             messages.warning(request, f"{why} This is the list without it.")
             return redirect(request.path)
         if ticked := request.POST.getlist(ACTION_CHECKBOX_NAME):
-            request.POST = request.POST.copy()  # type: ignore[misc, assignment]
-            request.POST.setlist(ACTION_CHECKBOX_NAME, [one for one in ticked if _NUMBER.fullmatch(one)])
+            post = request.POST.copy()
+            post.setlist(ACTION_CHECKBOX_NAME, [one for one in ticked if _NUMBER.fullmatch(one)])
+            request.POST = post  # type: ignore[assignment]
         return super().changelist_view(request, extra_context)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -144,7 +145,7 @@ class BaseAdmin(ModelAdmin):
 def _odd_address(request: HttpRequest) -> str:
     """What no database takes: SQLite no pattern of 50,000 characters, PostgreSQL no NUL."""
     if len(request.GET.get(SEARCH_VAR, "")) > LONGEST_SEARCH:
-        return f"The search is longer than {LONGEST_SEARCH} characters."
+        return f"The search is longer than {LONGEST_SEARCH:,} characters."
     if any("\0" in value for _, values in request.GET.lists() for value in values):
         return "The address holds a character that no text has (NUL)."
     return ""

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import User
+from django.core.validators import RegexValidator
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -16,7 +17,7 @@ from lsq_ops.admin.base import BaseAdmin
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.models import ApproverGrant, Team, db_now
 from lsq_ops.services import people
-from lsq_ops.services.may import may
+from lsq_ops.services.may import Barred, may
 
 WHAT_ROLES_MAY = {
     "Requester": "refresh the mirror; draft, submit, withdraw, cancel and stop requests",
@@ -37,6 +38,13 @@ class RolesForm(forms.Form):
     )
 
 
+no_turning_marks = RegexValidator(
+    r"[\u200e\u200f\u202a-\u202e\u2066-\u2069]",
+    "Marks that turn the text around are not allowed: a name must read as what it is.",
+    inverse_match=True,
+)
+
+
 class UserNameField(forms.RegexField):
     """Checked as it will be kept: some signs become several, or others, when a name is normalised."""
 
@@ -51,10 +59,14 @@ class NewPersonForm(RolesForm):
         max_length=150,
         error_messages={"invalid": "Letters, digits and @ . + - _ only."},
     )
-    first_name = forms.CharField(label="First name", max_length=150, required=False)
-    last_name = forms.CharField(label="Last name", max_length=150, required=False)
+    first_name = forms.CharField(label="First name", max_length=150, required=False, validators=[no_turning_marks])
+    last_name = forms.CharField(label="Last name", max_length=150, required=False, validators=[no_turning_marks])
     email = forms.EmailField(
-        label="E-mail", max_length=254, required=False, help_text="What must be decided is told by mail."
+        label="E-mail",
+        max_length=254,
+        required=False,
+        validators=[no_turning_marks],
+        help_text="What must be decided is told by mail.",
     )
     password = forms.CharField(
         label="First password",
@@ -64,6 +76,12 @@ class NewPersonForm(RolesForm):
         help_text="At least 12 characters. Hand it over by another way than mail.",
     )
     field_order = ("username", "first_name", "last_name", "email", "password", "roles")
+
+
+class ShownForm(forms.Form):
+    """What the page showed: a button that turns something round must not turn it back at the second press."""
+
+    shown = forms.ChoiceField(choices=[("active", "active"), ("locked", "locked")], widget=forms.HiddenInput)
 
 
 class GrantForm(forms.Form):
@@ -177,9 +195,12 @@ class PeopleAdmin(BaseAdmin):
         verb="manage_people",
         label=lambda request, obj: "Lock out" if obj.is_active else "Let in again",
         icon="lock",
+        form=lambda request, obj: partial(ShownForm, initial={"shown": "active" if obj.is_active else "locked"}),
         question="Who is locked out can't sign in, and their votes stop counting until they are let in again.",
     )
-    def lock(self, request: HttpRequest, obj: User, form: None) -> str:
+    def lock(self, request: HttpRequest, obj: User, form: ShownForm) -> str:
+        if form.cleaned_data["shown"] != self.state(obj):
+            raise Barred(f"Somebody was quicker: {obj} is {self.state(obj)} now.")
         people.set_active(request.user, obj, not obj.is_active)
         return f"{obj} is {'locked out' if obj.is_active else 'let in again'}."
 
