@@ -145,7 +145,7 @@ class Activities(LeadKind):
             return "Activities that were ticked one by one."
         codes = parameters["codes"]
         names = dict(ActivityType.objects.filter(account=account, code__in=codes).values_list("code", "name"))
-        listed = ", ".join(f"{names.get(code, 'type')} ({code})" for code in codes)
+        listed = ", ".join(f"{names[code]} ({code})" if code in names else f"type {code}" for code in codes)
         return f"Activities of {listed}, {in_words(parameters, account.time_zone)}."
 
     def wants(self, record: Record, targets: list[Target], parameters: dict[str, Any]) -> bool:

@@ -22,7 +22,7 @@ class Timing:
     window_settled: int = HOUR
     change_counts_after: int = DAY
 
-    before_send_age: int = MINUTE
+    before_send_age: int = 2 * MINUTE
     before_send_list_age: int = 10 * MINUTE  # an owner's list of tasks is long, and serves many calls
     http_deadline: int = 30
     attempt_lease: int = 90

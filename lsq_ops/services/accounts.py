@@ -63,12 +63,12 @@ def current_account() -> Account:
     return account
 
 
-def client(account: Account) -> Client:
-    """The API client for the account, every read within its budget."""
+def client(account: Account, *, until: float | None = None) -> Client:
+    """The API client for the account, every read within its budget (and before `until`, else OutOfTime)."""
     transport = Transport(
         settings.LSQ_HOST, settings.LSQ_ACCESS_KEY, settings.LSQ_SECRET_KEY, deadline=timing().http_deadline
     )
-    return Client(transport, gate=Budget(account.pk))
+    return Client(transport, gate=Budget(account.pk, until=until))
 
 
 def test_connection(user: Person) -> Account:

@@ -11,15 +11,17 @@ from lsq_ops.models import ActivitySnapshot, Beat, DeletionCall, DeletionRequest
 from . import accounts, approval, notices, preview, reading, running, verifying
 
 Lane = ActivitySnapshot.Lane
+TURN = 15  # seconds over a job's own that a reading may go on; the queue kills a job after a minute
 LINGER = 3  # seconds: for what is due so soon, it isn't worth going to sleep
 
 
 def work(seconds: float | None = None) -> bool:
     """Do what is due until nothing is, or the time is over; True where something is left to do now."""
     until = time.monotonic() + (timing().job if seconds is None else seconds)
+    last = until + TURN if seconds is None else None
     while time.monotonic() < until:
         tend()
-        if do_one():
+        if do_one(last):
             beat()
         elif not _linger(until):
             return False
@@ -44,8 +46,8 @@ def tend() -> None:
     verifying.watch_grace()
 
 
-def do_one() -> bool:
-    """One piece of work, by lane; False where none is to be had."""
+def do_one(until: float | None = None) -> bool:
+    """One piece of work, by lane; False where none is to be had. `until`: when (monotonic) the worker must be done."""
     snapshot = reading.claim([Lane.VERIFY, Lane.SEND])
     if snapshot is None:
         call = running.next_call()
@@ -54,7 +56,7 @@ def do_one() -> bool:
             return True
         snapshot = reading.claim([Lane.PREVIEW, Lane.MIRROR])
     if snapshot is not None:
-        reading.perform(snapshot)
+        reading.perform(snapshot, until)
         after(snapshot)
         return True
     return notices.send_due()

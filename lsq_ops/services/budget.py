@@ -25,6 +25,10 @@ class BudgetSpent(Exception):
     """The day's calls are used up. Nothing is lost; it goes on after midnight UTC."""
 
 
+class OutOfTime(Exception):
+    """The worker's time is over before all that belongs together could be asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ticket:
     slot_id: int
@@ -32,13 +36,16 @@ class Ticket:
 
 
 class Budget:
-    """The gate of the API client: `enter` waits for a slot, `leave` stamps the answer's time."""
+    """The gate of the API client: `enter` waits for a slot, `leave` stamps the answer's time.
 
-    def __init__(self, account_id: int) -> None:
-        self.account_id = account_id
+    `until`: the second (monotonic) after which nothing more is asked; OutOfTime then.
+    """
+
+    def __init__(self, account_id: int, *, until: float | None = None) -> None:
+        self.account_id, self.until = account_id, until
 
     def enter(self) -> Ticket:
-        while True:
+        while self.until is None or time.monotonic() < self.until:
             with transaction.atomic():
                 taken = self._take()
             if taken:
@@ -46,6 +53,7 @@ class Budget:
                 self._sleep(ticket, wait)
                 return ticket
             time.sleep(ALL_TAKEN)
+        raise OutOfTime
 
     def leave(self, ticket: Ticket, answer: Answer | None) -> None:
         """Stamp the slot; without an answer nothing was sent and the slot is free at once."""

@@ -352,9 +352,11 @@ def _warnings(made: Facts, request: DeletionRequest, of_kind: tuple[str, ...]) -
     if made.odd:
         yield f"{made.odd:,} of {made.items:,} are odd ones out: made by somebody else than most, or on a Sunday."
     if made.shares_over_60:
-        yield f"{made.shares_over_60} leads would lose 60 % or more of their history."
+        leads = "1 lead" if made.shares_over_60 == 1 else f"{made.shares_over_60:,} leads"
+        yield f"{leads} would lose 60 % or more of the history."
     if made.near_misses:
-        yield f"{made.near_misses} records that stay are within an hour of a window."
+        stay = "1 record that stays is" if made.near_misses == 1 else f"{made.near_misses:,} records that stay are"
+        yield f"{stay} within an hour of a window."
     if made.left_out:
         yield f"{made.left_out} chosen records are left out; What stays says why for each."
     if made.same_leads_elsewhere:

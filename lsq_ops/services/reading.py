@@ -4,6 +4,7 @@ Ordering a reading writes a row; a worker claims it by lane, reads, and fills it
 says so, and nothing is concluded from what is absent in it.
 """
 
+import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -29,10 +30,11 @@ from lsq_ops.models.evidence import pack
 from lsq_ops.queue import ring
 
 from . import accounts, mirror
-from .budget import BudgetSpent
+from .budget import BudgetSpent, OutOfTime
 
 Snapshot = ActivitySnapshot
 Lane = ActivitySnapshot.Lane
+TOO_LONG = "The list is too long to be read within a minute at the account's rate limit."
 
 
 def order(
@@ -134,13 +136,20 @@ def claim(lanes: Iterable[int]) -> Snapshot | None:
             return snapshot
 
 
-def perform(snapshot: Snapshot) -> None:
-    """Read the subject now and fill the snapshot, or put it off. Never raises for what LeadSquared does."""
-    client = accounts.client(snapshot.account)
+def perform(snapshot: Snapshot, until: float | None = None) -> None:
+    """Read the subject now and fill the snapshot, or put it off. Never raises for what LeadSquared does.
+
+    `until`: the second (monotonic) at which the worker's time is over. A reading that was cut short, again and again,
+    would eat the budget for ever: with a whole turn of its own it ends as not whole.
+    """
+    whole_turn = until is None or until - time.monotonic() >= timing().job
+    client = accounts.client(snapshot.account, until=until)
     try:
         rows, complete, why, gone = _read(client, snapshot)
     except BudgetSpent as spent:
         _put_off(snapshot, seconds=600, why=str(spent))
+    except OutOfTime:
+        _try_again(snapshot, TOO_LONG) if whole_turn else _put_off(snapshot, seconds=0)
     except RateLimited:
         _put_off(snapshot, seconds=snapshot.account.rate_seconds)
     except KeysRefused as error:

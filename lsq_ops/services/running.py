@@ -102,10 +102,9 @@ def _may_go() -> Q:
 def send(call: DeletionCall) -> None:
     """Take one claimed call as far as it goes now: skipped, put off with its reason, or sent."""
     try:
-        _check_free(call)
+        _check_before(call)
         if _drifted(call, _look_again(call)):
             return
-        _check_before(call)
         _send(call)
     except Wait as wait:
         _put_off(call, wait)
@@ -170,16 +169,13 @@ def _drifted(call: DeletionCall, readings: list[reading.Snapshot]) -> bool:
     return True
 
 
-def _check_free(call: DeletionCall) -> None:
-    """One at a time on a lead or task; asked before anything is read or a place in the budget is taken."""
+def _check_before(call: DeletionCall) -> None:
+    """What may make a call wait although nothing is wrong with it; asked before anything is read for it or a place in
+    the budget is taken."""
+    request, clock, now = call.request, timing(), db_now()
     other = _under_way(call)
     if other:
         raise Wait(_waits_for(call, other))
-
-
-def _check_before(call: DeletionCall) -> None:
-    """What may make a call wait although nothing is wrong with it."""
-    request, clock, now = call.request, timing(), db_now()
     request.refresh_from_db()
     if not enough(request, valid_votes(request)):
         raise Wait(

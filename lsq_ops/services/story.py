@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Count, Max, Min, Q
 
-from lsq_ops.models import ActivitySnapshot, AuditEvent, DeletionCall, DeletionRequest
+from lsq_ops.models import ActivitySnapshot, AuditEvent, DeletionCall, DeletionRequest, db_now
 
 from . import reading
 from .may import enough, valid_votes
@@ -151,7 +151,10 @@ def _put_off(request: DeletionRequest) -> str:
     """Why a reading could not be made yet, and when it is tried again; "" where none waits."""
     waiting = request.snapshots.filter(read_at__isnull=True, not_before__isnull=False).exclude(why="")
     first = waiting.order_by("not_before").first()
-    return f" {first.why} It is tried again at {_clock(request, first.not_before, seconds=True)}." if first else ""
+    if first is None or first.not_before is None:
+        return ""
+    when = "now" if first.not_before <= db_now() else f"at {_clock(request, first.not_before, seconds=True)}"
+    return f" {first.why} It is tried again {when}."
 
 
 def _lapsed(request: DeletionRequest) -> str:

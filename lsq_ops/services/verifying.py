@@ -29,7 +29,7 @@ from . import accounts, notices, reading
 from .may import Person, need
 
 FINISHED = ("gone", "already_gone")
-NOTHING_DONE = ("turned_away", "not_sent")
+MAY_HAVE_ACTED = ("intent", "accepted", "refused", "unknown")  # an attempt that LeadSquared may have carried out
 
 
 def order_due() -> None:
@@ -157,7 +157,7 @@ def decide(call: DeletionCall, used: list[ActivitySnapshot], *, final: bool = Fa
 def _before(call: DeletionCall) -> Mapping[str, Record]:
     """What was there in the readings just before the first send that may have done something: a second one may end
     what the first one did late."""
-    first = call.attempts.exclude(state__in=NOTHING_DONE).order_by("number").first()
+    first = call.attempts.filter(state__in=MAY_HAVE_ACTED).order_by("number").first()
     if first is None:
         return {}
     since = call.request.started_at or call.request.created_at
@@ -170,7 +170,7 @@ def _lost(call: DeletionCall, before: Mapping[str, Record], now: Mapping[str, Re
     approval. Items of ours are explained, if they are this version's or their call was sent."""
     vanished = list(before.keys() - now.keys())
     explained: set[str] = set()
-    ours = Q(version=call.version_id) | (Q(call__attempts__isnull=False) & ~Q(call__attempts__state__in=NOTHING_DONE))
+    ours = Q(version=call.version_id) | Q(call__attempts__state__in=MAY_HAVE_ACTED)
     for start in range(0, len(vanished), 500):
         items = DeletionItem.objects.filter(ours, record_id__in=vanished[start : start + 500])
         explained |= set(items.values_list("record_id", flat=True))
@@ -199,9 +199,10 @@ def _mark_strange(call: DeletionCall, note: str) -> None:
 def unsent(call: DeletionCall, readings: Iterable[ActivitySnapshot]) -> dict[str, list[int]]:
     """Outcome -> items (their keys) of a call that isn't sent, by the readings where there are any. A call that was
     to be sent a second time may have done its work the first time: then nothing is called "not sent"."""
-    items, sent = list(call.items.all()), call.attempts.exclude(state__in=NOTHING_DONE).exists()
+    items, sent = list(call.items.all()), call.attempts.filter(state__in=MAY_HAVE_ACTED).exists()
     readings = list(readings) or (last_readings(call) if sent else [])
-    if not readings:
+    lead_gone = bool(call.lead_id) and any(snapshot.lead_gone for snapshot in readings)
+    if not readings or (sent and lead_gone):
         return {"unverifiable" if sent else "skipped": [item.pk for item in items]}
     found = reading.found(call.request.kind, readings)
     if sent and (lost := _lost(call, _before(call), found)) and _alarm(call, lost):
@@ -224,7 +225,7 @@ def _not_whole(call: DeletionCall, why: str) -> None:
     """Nothing is concluded from a reading that isn't whole. A day after the send it is said that it can't be read; an
     unknown outcome waits for people."""
     attempt = last_attempt(call)
-    if attempt.state != "unknown" and _schedule_over(call):
+    if attempt.state != "unknown" and _schedule_over(call) and call.reads > len(timing().read_schedule):
         end(call, attempt, "unverifiable", list(call.items.all()), set(), {}, f"could not be read: {why}")
     else:
         _read_again(call)

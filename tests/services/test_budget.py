@@ -3,14 +3,16 @@
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from lsq_ops.leadsquared.errors import RateLimited
+from lsq_ops.leadsquared.errors import Answer, Cause, Outcome, RateLimited
 from lsq_ops.models import Account, BudgetSlot, db_now
-from lsq_ops.services import accounts, budget
+from lsq_ops.models.timing import SANDBOX
+from lsq_ops.services import accounts, budget, reading
 from tests.world import make_world
 
 CALLER = """
@@ -86,3 +88,52 @@ def test_the_day_is_over_when_its_calls_are_used(people, settings):
 def ago(hours: float):
     return db_now() - timedelta(hours=hours)
 
+
+def test_a_list_too_long_for_a_whole_turn_is_not_read_for_ever(world, monkeypatch):
+    lead = world.mirror_leads("asha")[0]
+    reading.order(world.account, [("lead_tasks", lead.prospect_id)], reading.Lane.PREVIEW, since=db_now())
+    snapshot = reading.claim([reading.Lane.PREVIEW])
+    reading.perform(snapshot, time.monotonic() - 1)  # the turn was over: the next one begins with it
+    snapshot = reading.claim([reading.Lane.PREVIEW])
+    assert (snapshot.tries, snapshot.why) == (2, "")
+
+    monkeypatch.setattr(reading, "timing", lambda: replace(SANDBOX, job=-9))
+    for _ in range(4):
+        reading.perform(snapshot, time.monotonic() - 1)
+        snapshot.refresh_from_db()
+        if snapshot.read_at is None:
+            type(snapshot).objects.filter(pk=snapshot.pk).update(not_before=None)
+            snapshot = reading.claim([reading.Lane.PREVIEW])
+    assert snapshot.read_at is not None
+    assert not snapshot.complete
+    assert snapshot.why == reading.TOO_LONG
+
+
+@pytest.fixture
+def one_slot(people):
+    Account.objects.filter(pk=people.account.pk).update(rate_calls=1)
+    gate = budget.Budget(people.account.pk)
+    gate.leave(gate.enter(), None)
+    return gate
+
+
+def test_nobody_queues_behind_a_call_under_way(one_slot):
+    ticket = one_slot.enter()
+    assert one_slot._take() is None  # its crash fallback is half a minute away; the answer may be there in no time
+    one_slot.leave(ticket, Answer("read", Outcome.ACCEPTED, Cause.NONE))
+    assert 4 < one_slot._take()[1] <= 5
+
+
+def test_who_is_called_off_while_waiting_gives_the_slot_back(one_slot, monkeypatch):
+    one_slot.leave(one_slot.enter(), Answer("read", Outcome.ACCEPTED, Cause.NONE))
+    before = BudgetSlot.objects.get().free_at
+    monkeypatch.setattr(budget.time, "sleep", called_off)
+    with pytest.raises(KeyboardInterrupt):
+        one_slot.enter()
+    slot = BudgetSlot.objects.get()
+    assert slot.ticket == ""
+    assert slot.free_at == pytest.approx(before, abs=0.5)
+
+
+def called_off(seconds: float) -> None:
+    raise KeyboardInterrupt
