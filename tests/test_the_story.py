@@ -66,7 +66,7 @@ def test_every_change_of_state_has_exactly_one_event(world):
 def test_without_a_public_address_no_webhook_is_asked_for_and_the_end_says_so(world):
     request = world.work_out(world.running("activities", "asha"))
     assert request.state == "completed"
-    assert "No webhook receipt came." in story.closing_sentence(request)
+    assert "No webhook was asked for: PUBLIC_URL is not set." in story.closing_sentence(request)
     assert all(delete["webhook"] is None for delete in world.sandbox.stats["deletes"])
     assert len(world.sandbox.stats["deletes"]) == 1
 

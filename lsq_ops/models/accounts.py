@@ -19,6 +19,7 @@ class Account(models.Model):
     key_user = models.CharField(max_length=200, blank=True)
     key_role = models.CharField(max_length=100, blank=True)
     tested_at = models.DateTimeField(null=True)
+    keys_mark = models.CharField(max_length=64, blank=True, help_text="tells other keys or another host, not which")
 
     rate_calls = models.PositiveIntegerField(default=25)
     rate_seconds = models.FloatField(default=5)

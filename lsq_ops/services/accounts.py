@@ -1,5 +1,6 @@
 """The LeadSquared account: one per deployment, found by its host and OrgId, paused and resumed with a reason."""
 
+import hmac
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -39,6 +40,7 @@ ZONES = {
     "UTC": "UTC",
 }
 PROBE_NEEDS = 8  # activities on the lead that the probe reads
+KEYS_CHANGED = "The keys or the host have changed since the connection was tested; an operator tests it again."
 NOTHING_LOST = "Nothing is lost: what is approved waits until somebody resumes."
 FIRST_PAUSE = "Not resumed yet: test the connection, make people and grants, then resume."
 
@@ -64,7 +66,23 @@ def current_account() -> Account:
 
 
 def client(account: Account, *, until: float | None = None) -> Client:
-    """The API client for the account, every read within its budget (and before `until`, else OutOfTime)."""
+    """The API client for the account, every read within its budget (and before `until`, else OutOfTime).
+
+    Barred where the keys or the host are not those that the connection was tested with: in another account every lead
+    of this one looks deleted."""
+    if account.keys_mark and not hmac.compare_digest(account.keys_mark, keys_mark()):
+        raise Barred(KEYS_CHANGED)
+    return _connect(account, until=until)
+
+
+def keys_mark() -> str:
+    """A mark of the host and keys in the environment that gives neither away."""
+    host = "sandbox" if settings.SANDBOX_MODE else settings.LSQ_HOST
+    text = f"{host} {settings.LSQ_ACCESS_KEY} {settings.LSQ_SECRET_KEY}"
+    return hmac.new(settings.SECRET_KEY.encode(), text.encode(), "sha256").hexdigest()
+
+
+def _connect(account: Account, *, until: float | None = None) -> Client:
     transport = Transport(
         settings.LSQ_HOST, settings.LSQ_ACCESS_KEY, settings.LSQ_SECRET_KEY, deadline=timing().http_deadline
     )
@@ -76,7 +94,7 @@ def test_connection(user: Person) -> Account:
     need(user, "test_connection")
     account = current_account()
     with told():
-        account = learn(account, client(account).connection_test(), actor=str(user))
+        account = learn(account, _connect(account).connection_test(), actor=str(user))
         probe_offset(account)
     return account
 
@@ -113,7 +131,7 @@ def learn_by_itself() -> None:
     account = Account.objects.filter(current=True).first()
     if account is None:
         return
-    with suppress(LeadSquaredError, BudgetSpent):
+    with suppress(LeadSquaredError, BudgetSpent, Barred):
         if account.sandbox and account.tested_at is None:
             learn(account, client(account).connection_test(), actor="system")
         yesterday = db_now() - timedelta(days=1)
@@ -131,7 +149,7 @@ def learn(account: Account, facts: KeyUser, *, actor: str) -> Account:
         account.org_id, account.org_name = facts.org_id or account.org_id, facts.org_short_code[:200]
         account.key_user, account.key_role = facts.name[:200], facts.role[:100]
         account.time_zone = settings.LSQ_TIME_ZONE or _zone(facts.time_zone) or account.time_zone
-        account.tested_at = db_now()
+        account.tested_at, account.keys_mark = db_now(), keys_mark()
         account.save()
         record("account.tested", account, actor=actor, role=account.key_role, time_zone=account.time_zone)
     return account

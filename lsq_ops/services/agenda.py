@@ -8,7 +8,7 @@ from django.db.models import Min
 
 from lsq_ops.models import ActivitySnapshot, Beat, DeletionCall, DeletionRequest, db_now, timing
 
-from . import accounts, approval, notices, preview, reading, running, verifying
+from . import accounts, answering, approval, notices, preview, reading, running, verifying
 
 Lane = ActivitySnapshot.Lane
 TURN = 15  # seconds over a job's own that a reading may go on; the queue kills a job after a minute
@@ -41,7 +41,7 @@ def tend() -> None:
     late = DeletionRequest.objects.filter(state__in=("pending", "approved"), expires_at__lte=now)
     for request in late.exclude(state="approved", account__paused_at__isnull=False):
         approval.expire(request)
-    running.expire_leases()
+    answering.expire_leases()
     verifying.order_due()
     verifying.watch_grace()
 

@@ -105,10 +105,13 @@ class Budget:
             account = Account.objects.select_for_update().get(pk=self.account_id)
             seconds = answer.rate.seconds if answer.rate else account.rate_seconds
             account.hold_until = max(account.hold_until, _epoch() + seconds)
+            account.save(update_fields=["hold_until"])
+            if account.learnt_at and (db_now() - account.learnt_at).total_seconds() < seconds:
+                return  # one burst of refusals is one lesson
             said = answer.rate.n if answer.rate else account.rate_calls
             lower = max(1, min(_ours(said), size_of(account) - 1))
             account.learnt_calls, account.learnt_at = lower, db_now()
-            account.save(update_fields=["hold_until", "learnt_calls", "learnt_at"])
+            account.save(update_fields=["learnt_calls", "learnt_at"])
             record("account.learnt", account, actor="system", calls=lower, seconds=seconds)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db.models import Count, Max, Min
@@ -141,7 +142,7 @@ def _store(
     request: DeletionRequest, version: RequestVersion, plan: Plan, done: dict[Subject, reading.Snapshot]
 ) -> None:
     calls = _store_calls(request, version, plan)
-    odd = _odd(plan.items)
+    odd = _odd(plan.items, ZoneInfo(request.account.time_zone))
     items = [
         DeletionItem(
             version=version,
@@ -240,7 +241,7 @@ def _shares(plan: Plan, done: dict[Subject, reading.Snapshot]) -> dict[str, list
     }
 
 
-def _odd(items: list[Record]) -> dict[str, str]:
+def _odd(items: list[Record], zone: ZoneInfo) -> dict[str, str]:
     """The odd ones out: made by somebody who made few of them, or on a Sunday."""
     if len(items) < 10:
         return {}
@@ -251,7 +252,7 @@ def _odd(items: list[Record]) -> dict[str, str]:
     for record in items:
         if by[record.by] * 10 <= len(items):
             odd[record.id] = "made by somebody else than most"
-        elif record.code is not None and record.at and record.at.weekday() == 6:
+        elif record.code is not None and record.at and record.at.astimezone(zone).weekday() == 6:
             odd[record.id] = "on a Sunday"  # a task's date is its due date: on any day
     return odd if len(odd) * 2 <= len(items) else {}
 
@@ -359,7 +360,7 @@ def _warnings(made: Facts, request: DeletionRequest, of_kind: tuple[str, ...]) -
         yield f"{stay} within an hour of a window."
     if made.left_out:
         yield f"{made.left_out} chosen records are left out; What stays says why for each."
-    if made.same_leads_elsewhere:
+    if made.same_leads_elsewhere and not request.is_over:
         listed = ", ".join(f"DR-{pk}" for pk in made.same_leads_elsewhere[:5])
         yield f"Some of these leads are in other open requests too: {listed}."
     if made.cap_days:

@@ -31,6 +31,7 @@ from lsq_ops.queue import ring
 
 from . import accounts, mirror
 from .budget import BudgetSpent, OutOfTime
+from .may import Barred
 
 Snapshot = ActivitySnapshot
 Lane = ActivitySnapshot.Lane
@@ -143,9 +144,11 @@ def perform(snapshot: Snapshot, until: float | None = None) -> None:
     would eat the budget for ever: with a whole turn of its own it ends as not whole.
     """
     whole_turn = until is None or until - time.monotonic() >= timing().job
-    client = accounts.client(snapshot.account, until=until)
     try:
-        rows, complete, why, gone = _read(client, snapshot)
+        rows, complete, why, gone = _read(accounts.client(snapshot.account, until=until), snapshot)
+    except Barred as no:
+        accounts.pause_account(snapshot.account, by="system", reason=str(no))
+        _put_off(snapshot, seconds=timing().read_retries[-1], why=str(no))
     except BudgetSpent as spent:
         _put_off(snapshot, seconds=600, why=str(spent))
     except OutOfTime:

@@ -1,6 +1,6 @@
-"""From approved to sent: what must hold before a call leaves, the one attempt of each send, and what its answer means.
+"""From approved to sent: what must hold before a call leaves, and the one attempt of each send.
 
-Order of life: start, next_call, send (look again, check, open the attempt, send, keep the answer).
+Order of life: start, next_call, send (look again, check, open the attempt, send); answering.py keeps what came back.
 """
 
 import hashlib
@@ -32,9 +32,9 @@ from lsq_ops.models import (
 from lsq_ops.queue import ring
 
 from . import accounts, approval, budget, mirror, notices, policy, preview, reading, verifying
-from .may import enough, valid_votes
+from .answering import keep_answer, locked
+from .may import Barred, enough, valid_votes
 
-NOT_SENT_PAUSES_AT = 4
 WAITS = 10  # seconds until a call that waits for something else looks again
 LOOKING = "Reading what is there just before the send"
 
@@ -108,6 +108,8 @@ def send(call: DeletionCall) -> None:
         _send(call)
     except Wait as wait:
         _put_off(call, wait)
+    except Barred as no:
+        _put_off(call, Wait(str(no), 60))
     except LostRace:
         pass
 
@@ -162,7 +164,7 @@ def _drifted(call: DeletionCall, readings: list[reading.Snapshot]) -> bool:
     else:
         return False
     with audited():
-        _lock(call.request)
+        locked(call.request)
         approval.skip(call, actor="system", why=why, readings=readings)
         verifying.settle(call.request)
         ring("work", call.request_id)
@@ -225,7 +227,7 @@ def open_attempt(call: DeletionCall) -> tuple[Attempt, bytes]:
 
 
 def _open(call: DeletionCall, token: str) -> tuple[Attempt, bytes]:
-    request, claimed = _lock(call.request), call.claimed_until
+    request, claimed = locked(call.request), call.claimed_until
     call = DeletionCall.objects.select_for_update().get(pk=call.pk)
     account, now = Account.objects.get(pk=request.account_id), db_now()
     if account.is_paused or request.kind in account.paused_kinds:
@@ -272,106 +274,8 @@ def _open(call: DeletionCall, token: str) -> tuple[Attempt, bytes]:
     return attempt, _bytes(text, token)
 
 
-def keep_answer(attempt: Attempt, answer: Answer) -> None:
-    """Store what came back and move on by DESIGN's table. An answer after the lease is kept beside and moves
-    nothing."""
-    with audited():
-        request = _lock(attempt.request)
-        attempt.refresh_from_db()
-        call = attempt.call
-        facts = {
-            "answered_at": db_now(),
-            "http_status": answer.status,
-            "cause": answer.cause.value,
-            "message": answer.message[:500],
-            "seconds": round(answer.seconds, 3),
-        }
-        if attempt.state != "intent":
-            Attempt.objects.filter(pk=attempt.pk).update(
-                late_answer=f"{answer.outcome.value} {answer.cause.value} {answer.status or ''}"
-            )
-            record("attempt.late_answer", attempt, actor="system", outcome=answer.outcome.value)
-            return
-        over = answer.outcome in (Outcome.TURNED_AWAY, Outcome.NOT_SENT) and not attempt.receipts.exists()
-        if over:
-            facts["resolved_at"] = facts["answered_at"]
-        # A webhook has come for what is said to be not done: that is no clear answer.
-        doubtful = answer.outcome in (Outcome.TURNED_AWAY, Outcome.NOT_SENT) and not over
-        attempt.move(
-            Outcome.UNKNOWN.value if doubtful else answer.outcome.value,
-            actor="system",
-            details={"call": call.pk, "cause": answer.cause.value},
-            **facts,
-        )
-        if over:
-            verifying.release(attempt)
-            _plan_again(call, attempt, answer)
-            if request.stop_asked_at:
-                approval.skip(call, actor="system", why=f"stopped by {request.stop_asked_by}")
-            verifying.settle(request)
-        else:
-            _sent(call, attempt, answer)
-    if answer.outcome == Outcome.TURNED_AWAY and answer.cause in (Cause.KEYS, Cause.FORBIDDEN):
-        accounts.diagnose_refusal(attempt.account, attempt.request.kind)
-
-
-def expire_leases() -> None:
-    """An intent past its lease may have been sent or not: unknown, and never ready again by itself."""
-    for attempt in Attempt.objects.filter(state="intent", lease_until__lt=db_now()).select_related("request", "call"):
-        try:
-            with audited():
-                _lock(attempt.request)
-                attempt.move(
-                    "unknown",
-                    actor="system",
-                    details={"call": attempt.call_id, "cause": "lease"},
-                    cause="lease",
-                )
-                _read_back(attempt.call, db_now())
-                verifying.heard(attempt)
-        except LostRace:
-            continue
-
-
 def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-def _sent(call: DeletionCall, attempt: Attempt, answer: Answer) -> None:
-    now = db_now()
-    Account.objects.filter(pk=attempt.account_id).update(not_sent_in_a_row=0)
-    soon = answer.outcome == Outcome.REFUSED or attempt.receipts.exists()
-    _read_back(call, now if soon else now + timedelta(seconds=timing().read_schedule[0]))
-    verifying.heard(attempt)
-    ring("work", call.request_id)
-
-
-def _read_back(call: DeletionCall, when: datetime) -> None:
-    """Readings of an earlier send count no longer."""
-    call.move("verifying", actor="system", not_before=when, tries=0, claimed_until=None, reads=0, read_from=None)
-
-
-def _plan_again(call: DeletionCall, attempt: Attempt, answer: Answer) -> None:
-    clock, now = timing(), db_now()
-    seconds: float = clock.send_retries[min(call.tries, len(clock.send_retries) - 1)]
-    if answer.cause == Cause.RATE:
-        seconds = answer.rate.seconds if answer.rate else attempt.account.rate_seconds
-    elif answer.outcome == Outcome.NOT_SENT:
-        Account.objects.filter(pk=attempt.account_id).update(not_sent_in_a_row=F("not_sent_in_a_row") + 1)
-        if Account.objects.get(pk=attempt.account_id).not_sent_in_a_row >= NOT_SENT_PAUSES_AT:
-            accounts.pause_account(
-                attempt.account,
-                by="system",
-                reason=f"LeadSquared could not be reached ({answer.cause.value}). Nothing was sent.",
-            )
-    call.move(
-        "planned",
-        actor="system",
-        not_before=now + timedelta(seconds=seconds),
-        claimed_until=None,
-        tries=call.tries + 1,
-        note=f"{attempt.get_state_display()} ({answer.cause.value}); it is tried again.",
-    )
 
 
 def _put_off(call: DeletionCall, wait: Wait) -> None:
@@ -408,10 +312,3 @@ def _bytes(text: str, token: str) -> bytes:
     if settings.PUBLIC_URL:
         body["StatusWebhookURL"] = f"{settings.PUBLIC_URL.rstrip('/')}/webhooks/leadsquared/{token}/"
     return json.dumps(body, ensure_ascii=False).encode()
-
-
-def _lock(request: DeletionRequest) -> DeletionRequest:
-    """Locks are taken in the order request, call, attempt, slot, audit head."""
-    if transaction.get_connection().in_atomic_block:
-        return DeletionRequest.objects.select_for_update(of=("self",)).select_related("account").get(pk=request.pk)
-    raise RuntimeError("a lock outside a transaction holds nothing")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.db.models import Count, Max, Min, Q
 
 from lsq_ops.models import ActivitySnapshot, AuditEvent, DeletionCall, DeletionRequest, db_now
@@ -79,7 +80,8 @@ def closing_sentence(request: DeletionRequest) -> str:
     end = f"{done:,} of {request.version.items_count:,} gone from what LeadSquared's API shows{when}."
     rest = {"still_present": "still there", "skipped": "not sent", "unverifiable": "can't be read any more"}
     parts = [f"{counts[outcome]:,} {words}" for outcome, words in rest.items() if counts.get(outcome)]
-    receipts = "" if request.attempts.filter(receipts__isnull=False).exists() else " No webhook receipt came."
+    silent = " No webhook receipt came." if settings.PUBLIC_URL else " No webhook was asked for: PUBLIC_URL is not set."
+    receipts = "" if request.attempts.filter(receipts__isnull=False).exists() else silent
     return (
         end + (f" {', '.join(parts).capitalize()}." if parts else "") + (receipts if request.attempts.exists() else "")
     )

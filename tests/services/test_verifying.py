@@ -97,9 +97,10 @@ def test_what_acts_late_is_read_until_it_is_gone(world):
     assert to_the_end(world, request).state == "completed"
 
 
-def test_without_a_webhook_it_completes_and_says_that_none_came(world):
+def test_without_a_webhook_it_completes_and_says_that_none_came(world, settings):
     request, _ = sent(world)
     assert to_the_end(world, request).state == "completed"
+    settings.PUBLIC_URL = "https://portal.example.com"
     assert story.closing_sentence(request).endswith("No webhook receipt came.")
 
 
