@@ -39,12 +39,15 @@ OPERATORS = {"inclusive": (">=", "<="), "half_open": (">=", "<"), "exclusive": (
 
 
 class World:
-    """`path` is a file or ":memory:". A file that holds a world is kept as it is; `seed` is for a new one."""
+    """`path` is a file or ":memory:". A file that holds a world is kept as it is; `seed` is for a new one, unless it is
+    to begin as a copy of another, `like` that one."""
 
-    def __init__(self, path: str | Path = ":memory:", *, seed: int = 1) -> None:
+    def __init__(self, path: str | Path = ":memory:", *, seed: int = 1, like: World | None = None) -> None:
         self._lock = threading.RLock()
         self._db = sqlite3.connect(str(path), check_same_thread=False, isolation_level=None)
         self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;")
+        if like is not None:
+            like._db.backup(self._db)
         if not self._rows("SELECT 1 FROM sqlite_master WHERE name = 'facts'"):
             self._fill(seed)
 

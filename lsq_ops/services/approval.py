@@ -228,30 +228,13 @@ def _check_items(request: DeletionRequest, now: datetime) -> None:
     held = mirror.holds(request.account, _ids(version))
     if held:
         raise Barred(f"{len(held)} of the leads or tasks are on hold; leave them out.")
-    if not is_proven(request):
-        _check_proving(version)
+    if unproven := policy.unproven(request):
+        raise Barred(unproven)
 
 
 def _ids(version: RequestVersion) -> set[str]:
     rows = version.items.values_list("record_id", "lead_id")
     return {value for row in rows for value in row if value}
-
-
-def is_proven(request: DeletionRequest) -> bool:
-    """A request of this kind has completed by reading on this account; the sandbox counts as proven."""
-    done = DeletionRequest.objects.filter(account=request.account, kind=request.kind, state="completed")
-    return request.account.sandbox or done.exists()
-
-
-def _check_proving(version: RequestVersion) -> None:
-    clock = timing()
-    if version.leads_count > clock.proving_leads or version.items_count > clock.proving_items:
-        raise Barred(
-            f"The first request of this kind on this account proves that it works: at most {clock.proving_leads} lead"
-            f" and {clock.proving_items} items. This one has {version.items_count} items on"
-            f" {version.leads_count} leads."
-            " Once a small one has completed, this limit is gone."
-        )
 
 
 def _reading_is_old(request: DeletionRequest) -> bool:

@@ -45,6 +45,21 @@ def shortage(request: DeletionRequest, tier: Tier) -> str:
     )
 
 
+def unproven(request: DeletionRequest) -> str:
+    """Why this is too much for a kind that has not yet completed by reading on this account; empty where it isn't. The
+    sandbox counts as proven."""
+    version, clock = request.version, timing()
+    done = DeletionRequest.objects.filter(account=request.account, kind=request.kind, state="completed")
+    small = version.leads_count <= clock.proving_leads and version.items_count <= clock.proving_items
+    if small or request.account.sandbox or done.exists():
+        return ""
+    return (
+        f"The first request of this kind on this account proves that it works: at most {clock.proving_leads} lead"
+        f" and {clock.proving_items} items. This one has {version.items_count} items on {version.leads_count} leads."
+        " Once a small one has completed, this limit is gone."
+    )
+
+
 def working_days_later(start: datetime, days: int) -> datetime:
     end = start
     while days:

@@ -28,7 +28,7 @@ from lsq_ops.models import (
 )
 from lsq_ops.models.audit import canonical
 
-from . import budget, mirror, reading
+from . import budget, mirror, policy, reading
 
 BATCH = 500
 Reading = RequestVersion.Reading
@@ -348,6 +348,8 @@ def _cost(made: Facts, request: DeletionRequest) -> None:
 
 def _warnings(made: Facts, request: DeletionRequest, of_kind: tuple[str, ...]) -> Iterator[str]:
     yield from of_kind
+    if request.state == "draft" and (unproven := policy.unproven(request)):
+        yield unproven
     if request.version.reading_note:
         yield request.version.reading_note
     if made.odd:
