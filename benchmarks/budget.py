@@ -1,9 +1,9 @@
 """`./dev bench budget [--seconds N] [--quick]`: is the account's rate used fully, and never overrun?
 
-Each run has its own sandbox with a limit of 25 calls in 5 seconds (fixed or sliding window) and answers after 20 or 300 ms.
-1 to 8 processes call as fast as the budget lets them, on SQLite and on PostgreSQL. The figure is a ratio: calls per second
-over what the ring can reach, min(25 / (5 + mean latency), processes / mean latency). A plain loop and one with
-`sleep(0.2)` run beside it at 300 ms. The figures of one run are printed and kept under docs/benchmarks/.
+Each run has its own sandbox with a limit of 25 calls in 5 seconds (fixed or sliding window) and answers after 20 or
+300 ms. 1 to 8 processes call as fast as the budget lets them, on SQLite and on PostgreSQL. The figure is a ratio: calls
+per second over what the ring can reach, min(25 / (5 + mean latency), processes / mean latency). A plain loop and one
+with `sleep(0.2)` run beside it at 300 ms. The figures of one run are printed and kept under docs/benchmarks/.
 """
 
 import argparse
@@ -170,7 +170,8 @@ def summary(figures: list[Figure]) -> Iterator[str]:
     for name in dict.fromkeys(figure.database for figure in figures):
         ring = [f for f in figures if f.database == name and f.way == "ring"]
         beside = [f for f in ring if f.latency_ms == 300 and f.processes == 2 and f.window == "sliding"]
-        yield f"{name}: ring, worst ratio {min(f.ratio for f in ring)}, rate answers {sum(f.rate_answers for f in ring)}"
+        worst, refused = min(f.ratio for f in ring), sum(f.rate_answers for f in ring)
+        yield f"{name}: ring, worst ratio {worst}, rate answers {refused}"
         for way in ("plain", "sleep"):
             other = next(f for f in figures if f.database == name and f.way == way)
             times = beside[0].calls_per_second / max(0.001, other.calls_per_second)

@@ -176,6 +176,7 @@ def test_emptying_a_whole_table_is_refused(world):
     # SQLite has no TRUNCATE; its DELETE without WHERE is what empties a table at once there.
     empty = "DELETE FROM {}" if connection.vendor == "sqlite" else "TRUNCATE {} CASCADE"
     attempt(world.running())
+    connection.check_constraints()  # PostgreSQL refuses to truncate what has deferred checks to come, guard or not
     for table in ("lsq_ops_auditevent", "lsq_ops_vote", "lsq_ops_attempt", "lsq_ops_deletionrequest"):
         assert "never" in refused(empty.format(table))
 
