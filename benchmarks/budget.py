@@ -32,7 +32,7 @@ import django; django.setup()
 from django.conf import settings
 from lsq_ops.leadsquared.errors import LeadSquaredError
 from lsq_ops.services import accounts
-url, start, end, way = sys.argv[1], float(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
+url, start, counted, end, way = sys.argv[1], *map(float, sys.argv[2:5]), sys.argv[5]
 settings.LSQ_HOST = url
 account = accounts.current_account()
 client = accounts.client(account)
@@ -40,7 +40,7 @@ if way != "ring":
     from lsq_ops.leadsquared.client import OpenGate
     client._gate = OpenGate()
 time.sleep(max(0, start - time.time()))
-good, seconds = 0, 0.0
+good, calls, seconds = 0, 0, 0.0
 while time.time() < end:
     begun = time.time()
     try:
@@ -52,18 +52,18 @@ while time.time() < end:
             finally:
                 client._gate.leave(ticket, answer)
             ok = answer.outcome == "accepted"
-            seconds += answer.seconds
+            seconds, calls = seconds + answer.seconds, calls + 1
         else:
             client.connection_test()
-            ok, seconds = True, seconds + time.time() - begun
+            ok, seconds, calls = True, seconds + time.time() - begun, calls + 1
     except LeadSquaredError:
         ok = False
         if way == "plain":
             time.sleep(5)  # what a script does after a 429: it waits the window
-    good += ok and time.time() <= end
+    good += ok and counted <= time.time() <= end
     if way == "sleep":
         time.sleep(0.2)
-print(json.dumps([good, seconds / max(1, good)]))
+print(json.dumps([good, calls, seconds]))
 """
 
 
@@ -117,26 +117,24 @@ def prepared(environment: dict[str, str]) -> dict[str, str]:
 def measure(
     environment: dict[str, str], name: str, way: str, window: str, latency: int, processes: int, seconds: float
 ) -> Figure:
-    """One run of `processes` callers; slots of an earlier run are free again first."""
+    """One run of `processes` callers."""
     sandbox = RunningSandbox(rate_limit=f"{CALLS}/{WINDOW:g}", rate_window=window, latency=latency)
     with sandbox:
+        # Slots of an earlier run are free again at the start; what is counted begins two windows later.
         start = time.time() + 2.5 + WINDOW
-        arguments = [sandbox.url, str(start), str(start + seconds), way]
+        counted = start + 2 * WINDOW
+        arguments = [sandbox.url, str(start), str(counted), str(counted + seconds), way]
         callers = [
             subprocess.Popen(
                 [sys.executable, "-c", CALLER, *arguments], cwd=ROOT, env=environment, stdout=subprocess.PIPE
             )
             for _ in range(processes)
         ]
-        said = [json.loads(caller.communicate(timeout=seconds + 120)[0]) for caller in callers]
+        said = [json.loads(caller.communicate(timeout=seconds + 150)[0]) for caller in callers]
         limited = sandbox.stats["rate_limited"]
-    good = sum(count for count, _ in said)
-    mean = sum(count * each for count, each in said) / max(1, good)
-    # The first window's calls all go at once, so a run of n windows holds one window's calls more than its pace says.
-    pace = (good - min(good, CALLS)) / (seconds - mean) if way == "ring" else good / seconds
+    mean = sum(spent for *_, spent in said) / max(1, sum(calls for _, calls, _ in said))
+    pace = sum(good for good, *_ in said) / seconds
     reach = min(CALLS / (WINDOW + mean), processes / mean)
-    if processes / mean <= CALLS / (WINDOW + mean):
-        pace = good / seconds
     return Figure(name, way, window, latency, processes, round(pace, 3), round(pace / reach, 3), limited)
 
 

@@ -149,11 +149,14 @@ def _count_today(account: Account) -> None:
     rows = BudgetDay.objects.filter(account=account, day=day)
     if cap is not None:
         rows = rows.filter(calls__lt=cap)
-    if rows.update(calls=F("calls") + 1):
-        return
-    _, made = BudgetDay.objects.get_or_create(account=account, day=day, defaults={"calls": 1})
-    if not made:
-        raise BudgetSpent(f"The {cap} calls of today are used up; it goes on after midnight UTC.")
+    # Twice, because another process may make the day's row between our look and our insert.
+    for _ in range(2):
+        if rows.update(calls=F("calls") + 1):
+            return
+        _, made = BudgetDay.objects.get_or_create(account=account, day=day, defaults={"calls": 1})
+        if made:
+            return
+    raise BudgetSpent(f"The {cap} calls of today are used up; it goes on after midnight UTC.")
 
 
 def _epoch() -> float:

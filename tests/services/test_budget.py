@@ -6,11 +6,13 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from threading import Barrier, Thread
 
 import pytest
+from django.db import connections
 
 from lsq_ops.leadsquared.errors import Answer, Cause, Outcome, RateLimited
-from lsq_ops.models import Account, BudgetSlot, db_now
+from lsq_ops.models import Account, BudgetDay, BudgetSlot, db_now
 from lsq_ops.models.timing import SANDBOX
 from lsq_ops.services import accounts, budget, reading
 from tests.world import make_world
@@ -83,6 +85,32 @@ def test_the_day_is_over_when_its_calls_are_used(people, settings):
         gate.leave(gate.enter(), None)
     with pytest.raises(budget.BudgetSpent, match="The 4 calls of today"):
         gate.enter()
+
+
+def test_the_first_calls_of_a_day_may_come_from_many_at_once(committed_db):
+    """Who loses the race for the day's row counts in the winner's."""
+    account = make_world().account
+    start, spent = Barrier(6), []
+
+    def call() -> None:
+        try:
+            gate = budget.Budget(account.pk)
+            start.wait()
+            gate.leave(gate.enter(), None)
+        except budget.BudgetSpent as error:
+            spent.append(error)
+        finally:
+            connections.close_all()
+
+    for _ in range(3):
+        BudgetDay.objects.all().delete()
+        threads = [Thread(target=call) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert BudgetDay.objects.get().calls == 6
+    assert spent == []
 
 
 def ago(hours: float):
