@@ -3,7 +3,7 @@
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from lsq_ops.models import Attempt, AuditEvent, DeletionRequest, Vote, db_now, guards
+from lsq_ops.models import Attempt, AuditEvent, DeletionRequest, Vote, audited, db_now, guards
 from lsq_ops.services import approval, people, running
 from tests.world import skip_wait
 
@@ -161,6 +161,14 @@ def test_a_wrong_digest_does_not_pass_the_gate(world):
     request = world.running()
     with pytest.raises(DatabaseError, match="the gate is shut"), transaction.atomic():
         attempt(request, digest="0" * 64)
+
+
+def test_the_gate_is_shut_for_a_call_that_is_over(world):
+    request = world.running()
+    with audited():
+        approval.skip(request.version.calls.first(), actor="test", why="changed")
+    with pytest.raises(DatabaseError, match="the gate is shut"), transaction.atomic():
+        attempt(request)
 
 
 def test_no_second_send_without_two_people(world):
