@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 
 from .accounts import Account
 from .machine import StateMachine
@@ -60,6 +60,14 @@ class DeletionRequest(StateMachine):
 
     def __str__(self) -> str:
         return f"DR-{self.pk}"
+
+    @classmethod
+    def locked(cls, pk: int) -> "DeletionRequest":
+        """The request as it is now, under its row's lock. Locks are taken in the order request, call, attempt, slot,
+        audit head."""
+        if not transaction.get_connection().in_atomic_block:
+            raise RuntimeError("a lock outside a transaction holds nothing")
+        return cls.objects.select_for_update(of=("self",)).select_related("account").get(pk=pk)
 
     @property
     def version(self) -> "RequestVersion":

@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 
-from django.db import transaction
 from django.db.models import F
 
 from lsq_ops.leadsquared.errors import Answer, Cause, Outcome
@@ -19,7 +18,7 @@ def keep_answer(attempt: Attempt, answer: Answer) -> None:
     """Store what came back and move on by DESIGN's table. An answer after the lease is kept beside and moves
     nothing."""
     with audited():
-        request = locked(attempt.request)
+        request = DeletionRequest.locked(attempt.request_id)
         attempt.refresh_from_db()
         if attempt.state != "intent":
             _beside(attempt, answer)
@@ -67,7 +66,7 @@ def expire_leases() -> None:
     for attempt in Attempt.objects.filter(state="intent", lease_until__lt=db_now()).select_related("request", "call"):
         try:
             with audited():
-                locked(attempt.request)
+                DeletionRequest.locked(attempt.request_id)
                 attempt.move(
                     "unknown",
                     actor="system",
@@ -115,10 +114,3 @@ def _plan_again(call: DeletionCall, attempt: Attempt, answer: Answer) -> None:
         tries=call.tries + 1,
         note=f"{attempt.get_state_display()} ({answer.cause.value}); it is tried again.",
     )
-
-
-def locked(request: DeletionRequest) -> DeletionRequest:
-    """Locks are taken in the order request, call, attempt, slot, audit head."""
-    if transaction.get_connection().in_atomic_block:
-        return DeletionRequest.objects.select_for_update(of=("self",)).select_related("account").get(pk=request.pk)
-    raise RuntimeError("a lock outside a transaction holds nothing")

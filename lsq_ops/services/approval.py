@@ -28,7 +28,7 @@ from .may import Barred, Person, enough, grant_in_force, may, need, standing_vot
 def submit(user: Person, request: DeletionRequest) -> None:
     """Freeze the version with its digest and tier, and ask the approvers. Barred with what is missing."""
     with audited():
-        request = _locked(request)
+        request = DeletionRequest.locked(request.pk)
         need(user, "submit", request)
         version, now = request.version, db_now()
         _check_reading(version, now)
@@ -80,7 +80,7 @@ def vote(
     if _reading_is_old(request):
         raise Barred(_read_again(request))
     with audited():
-        request = _locked(request)
+        request = DeletionRequest.locked(request.pk)
         need(user, "vote", request)
         _check_shown(request, digest)
         if request.expires_at and request.expires_at <= db_now():
@@ -96,7 +96,7 @@ def vote(
 def take_back(user: Person, request: DeletionRequest) -> None:
     """Possible until the quorum is reached; the person votes again only on a new version."""
     with audited():
-        request = _locked(request)
+        request = DeletionRequest.locked(request.pk)
         need(user, "take_back", request)
         old = standing_vote(user, request)
         assert old is not None
@@ -106,7 +106,7 @@ def take_back(user: Person, request: DeletionRequest) -> None:
 def confirm_vote(user: Person, request: DeletionRequest, digest: str) -> None:
     """Another approver stands in for one whose approval lapsed while the request was on its way."""
     with audited():
-        request = _locked(request)
+        request = DeletionRequest.locked(request.pk)
         need(user, "confirm_vote", request)
         _check_shown(request, digest)
         if enough(request, valid_votes(request)):
@@ -117,7 +117,7 @@ def confirm_vote(user: Person, request: DeletionRequest, digest: str) -> None:
 
 def withdraw(user: Person, request: DeletionRequest) -> None:
     with audited():
-        request = _locked(request)
+        request = DeletionRequest.locked(request.pk)
         need(user, "withdraw", request)
         _end(request, "withdrawn", actor=str(user))
 
@@ -125,7 +125,7 @@ def withdraw(user: Person, request: DeletionRequest) -> None:
 def cancel(user: Person, request: DeletionRequest) -> None:
     """Undo, before anything is sent."""
     with audited():
-        request = _locked(request)
+        request = DeletionRequest.locked(request.pk)
         need(user, "cancel", request)
         _end(request, "cancelled", actor=str(user))
         notices.tell(notices.owners(request), request, "cancelled", f"Cancelled by {user}. Nothing was sent.")
@@ -136,7 +136,7 @@ def stop(user: Person, request: DeletionRequest) -> tuple[int, int]:
     from .verifying import settle
 
     with audited():
-        request = _locked(request)
+        request = DeletionRequest.locked(request.pk)
         need(user, "stop", request)
         now = db_now()
         DeletionRequest.objects.filter(pk=request.pk).update(stop_asked_at=now, stop_asked_by=str(user))
@@ -166,7 +166,7 @@ def skip(call: DeletionCall, *, actor: str, why: str, readings: Iterable[Activit
 def expire(request: DeletionRequest) -> None:
     """Pending too long, or approved and not started in time; a pause doesn't count against the latter."""
     with audited():
-        request = _locked(request)
+        request = DeletionRequest.locked(request.pk)
         if request.state == "approved" and request.account.is_paused:
             return
         if request.state in ("pending", "approved") and request.expires_at and request.expires_at <= db_now():
@@ -180,7 +180,7 @@ def withdraw_idle() -> None:
     touched = Exists(RequestVersion.objects.filter(request=OuterRef("pk"), made_at__gt=idle))
     for request in DeletionRequest.objects.filter(~touched, state="draft", state_at__lte=idle):
         with audited():
-            request = _locked(request)
+            request = DeletionRequest.locked(request.pk)
             if request.state == "draft":
                 _end(request, "withdrawn", actor="system")
                 notices.tell(notices.owners(request), request, "withdrawn", "Nobody touched this draft for 30 days.")
@@ -200,7 +200,7 @@ def recheck(request: DeletionRequest) -> None:
         return
     difference = _difference(request, done)
     with audited():
-        request = _locked(request)
+        request = DeletionRequest.locked(request.pk)
         if request.state != "pending" or request.version_number != version.number:
             return
         if difference:
@@ -209,10 +209,6 @@ def recheck(request: DeletionRequest) -> None:
             notices.tell(notices.owners(request), request, "changed meanwhile", difference)
         else:
             RequestVersion.objects.filter(pk=version.pk).update(rechecked_at=db_now(), recheck_from=None)
-
-
-def _locked(request: DeletionRequest) -> DeletionRequest:
-    return DeletionRequest.objects.select_for_update(of=("self",)).select_related("account").get(pk=request.pk)
 
 
 def _check_reading(version: RequestVersion, now: datetime) -> None:

@@ -41,7 +41,7 @@ def confirm(user: Person, decision: Decision) -> None:
     if decision.proposed_by_id == user.pk:
         raise Barred("You proposed this; another operator confirms it.")
     with audited():
-        request = DeletionRequest.objects.select_for_update().get(pk=decision.request_id)
+        request = DeletionRequest.locked(decision.request_id)
         need(user, "close" if decision.choice == Decision.Choice.CLOSE else "confirm_decision", request)
         _check_not_stopped(request, decision.choice)
         now = db_now()

@@ -79,7 +79,7 @@ def edit(
     _check(category, reason)
     with audited():
         # Under the lock: a draft that is being submitted in another tab is no draft any more.
-        need(user, "edit", DeletionRequest.objects.select_for_update().get(pk=request.pk))
+        need(user, "edit", DeletionRequest.locked(request.pk))
         request.refresh_from_db()
         old = request.version
         targets = _copied(old)

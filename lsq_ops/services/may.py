@@ -6,7 +6,7 @@ A superuser flag gives no exception. The database guards say the same again for 
 from dataclasses import dataclass
 from typing import Any
 
-from lsq_ops.models import Account, ApproverGrant, Attempt, Decision, DeletionRequest, RequestVersion, Vote, db_now
+from lsq_ops.models import Account, ApproverGrant, Attempt, DeletionRequest, RequestVersion, Vote, db_now
 
 REQUESTER, APPROVER, OPERATOR = "Requester", "Approver", "Operator"
 AUDITOR, POLICY_ADMIN = "Auditor", "Policy admin"
@@ -196,10 +196,6 @@ def enough(request: DeletionRequest, votes: list[Vote]) -> bool:
     version = request.version
     teams = {vote.team_id for vote in votes}
     return len(votes) >= max(1, version.approvals_needed) and len(teams) >= version.teams_needed
-
-
-def open_decision(request: DeletionRequest) -> Decision | None:
-    return request.decisions.filter(confirmed_at__isnull=True).first()
 
 
 def unresolved(request: DeletionRequest) -> list[Attempt]:

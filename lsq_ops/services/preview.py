@@ -78,7 +78,7 @@ def advance(request: DeletionRequest) -> None:
     whole = all(snapshot.complete for snapshot in done.values())
     plan = make_plan(request, done) if whole else None
     with audited():
-        locked = DeletionRequest.objects.select_for_update().get(pk=request.pk)
+        locked = DeletionRequest.locked(request.pk)
         fresh = RequestVersion.objects.filter(pk=version.pk, reading=Reading.READING, submitted_at__isnull=True)
         if locked.version_number != version.number or not fresh.exists():
             return

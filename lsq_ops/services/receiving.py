@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from lsq_ops.models import Attempt, DeletionCall, WebhookReceipt, audited, db_now, record
+from lsq_ops.models import Attempt, DeletionCall, DeletionRequest, WebhookReceipt, audited, db_now, record
 from lsq_ops.queue import ring
 
 from .running import token_hash
@@ -29,7 +29,7 @@ def receive(token: str, body: bytes, content_type: str) -> None:
     if not _keep(attempt, body[:KEPT_BYTES], content_type):
         return
     with audited():
-        type(attempt.request).objects.select_for_update().get(pk=attempt.request_id)
+        DeletionRequest.locked(attempt.request_id)
         attempt.refresh_from_db()
         heard(attempt)
         # Read now rather than on schedule; a call that is over is left as it is.

@@ -32,7 +32,7 @@ from lsq_ops.models import (
 from lsq_ops.queue import ring
 
 from . import accounts, approval, budget, mirror, notices, policy, preview, reading, verifying
-from .answering import keep_answer, locked
+from .answering import keep_answer
 from .may import Barred, enough, valid_votes
 
 WAITS = 10  # seconds until a call that waits for something else looks again
@@ -50,7 +50,7 @@ class Wait(Exception):
 def start(request: DeletionRequest) -> None:
     """The undo time is over: from here on calls may leave."""
     with audited():
-        request = DeletionRequest.objects.select_for_update().get(pk=request.pk)
+        request = DeletionRequest.locked(request.pk)
         now = db_now()
         if request.state != "approved" or request.starts_at is None or request.starts_at > now:
             return
@@ -164,7 +164,7 @@ def _drifted(call: DeletionCall, readings: list[reading.Snapshot]) -> bool:
     else:
         return False
     with audited():
-        locked(call.request)
+        DeletionRequest.locked(call.request_id)
         approval.skip(call, actor="system", why=why, readings=readings)
         verifying.settle(call.request)
         ring("work", call.request_id)
@@ -227,7 +227,7 @@ def open_attempt(call: DeletionCall) -> tuple[Attempt, bytes]:
 
 
 def _open(call: DeletionCall, token: str) -> tuple[Attempt, bytes]:
-    request, claimed = locked(call.request), call.claimed_until
+    request, claimed = DeletionRequest.locked(call.request_id), call.claimed_until
     call = DeletionCall.objects.select_for_update().get(pk=call.pk)
     account, now = Account.objects.get(pk=request.account_id), db_now()
     if account.is_paused or request.kind in account.paused_kinds:

@@ -86,7 +86,7 @@ def judge(call: DeletionCall) -> None:
     used = [done[subject] for subject in subjects]
     try:
         with audited():
-            request = DeletionRequest.objects.select_for_update().get(pk=call.request_id)
+            request = DeletionRequest.locked(call.request_id)
             call.refresh_from_db()
             if call.state != "verifying":
                 return
@@ -359,7 +359,7 @@ def watch_grace() -> None:
     unknown = unknown.filter(intent_at__lt=db_now() - timedelta(seconds=timing().grace))
     for request in DeletionRequest.objects.filter(pk__in=unknown.values("request_id")):
         with audited():
-            DeletionRequest.objects.select_for_update().get(pk=request.pk)
+            DeletionRequest.locked(request.pk)
             settle(request)
 
 
