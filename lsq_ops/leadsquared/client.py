@@ -27,7 +27,6 @@ from .records import (
     guid,
     whole,
 )
-from .transport import Transport
 
 R = TypeVar("R", bound=Record)
 
@@ -38,6 +37,21 @@ LEAD_COLUMNS = (
     "ProspectID,ProspectAutoId,FirstName,LastName,EmailAddress,Phone,Mobile,"
     "ProspectStage,OwnerId,OwnerIdName,CreatedOn,ModifiedOn"
 )
+
+
+class Sender(Protocol):
+    """What a `Transport` does; between it and the client something may stand that remembers answers."""
+
+    def send(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, Any] | None = None,
+        body: bytes | None = None,
+        fresh: bool = False,
+    ) -> Answer: ...
 
 
 class Gate(Protocol):
@@ -112,7 +126,7 @@ def _window(start: datetime, end: datetime) -> dict[str, str]:
 class Client:
     """One account's API. Leads are named by their `ProspectID`; ValueError for one that is no GUID."""
 
-    def __init__(self, transport: Transport, *, gate: Gate | None = None) -> None:
+    def __init__(self, transport: Sender, *, gate: Gate | None = None) -> None:
         self._transport = transport
         self._gate = gate or OpenGate()
 

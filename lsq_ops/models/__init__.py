@@ -4,7 +4,7 @@ from .accounts import Account, Beat, BudgetDay, BudgetSlot
 from .audit import AuditEvent, AuditHead, audited, record
 from .calls import Attempt, CallBody, DeletionCall, TaskClaim, WebhookReceipt
 from .clock import db_now
-from .evidence import ActivitySnapshot, SnapshotContent
+from .evidence import ActivitySnapshot, SnapshotContent, SnapshotPage
 from .machine import IllegalMove, LostRace, StateMachine
 from .mirror import Activity, ActivityType, Hold, Lead, Task
 from .people import ApproverGrant, Decision, Notice, OneTimePassword, Policy, Team, Vote
@@ -49,6 +49,7 @@ __all__ = [
     "RequestVersion",
     "Selection",
     "SnapshotContent",
+    "SnapshotPage",
     "StateMachine",
     "Task",
     "TaskClaim",

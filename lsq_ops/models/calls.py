@@ -154,10 +154,12 @@ class WebhookReceipt(models.Model):
     first_at = models.DateTimeField()
     last_at = models.DateTimeField()
     count = models.PositiveIntegerField(default=1)
+    taken_at = models.DateTimeField(null=True, help_text="when the worker drew its conclusions")
 
     class Meta:
         ordering = ("id",)
         constraints = (models.UniqueConstraint(fields=["attempt", "body_hash"], name="receipt_once_per_body"),)
+        indexes = (models.Index(fields=["id"], name="receipt_untaken", condition=models.Q(taken_at__isnull=True)),)
 
     def __str__(self) -> str:
         return f"receipt {self.pk}"

@@ -36,9 +36,9 @@ class ActivitySnapshot(models.Model):
     lane = models.PositiveSmallIntegerField(choices=Lane)
     ordered_at = models.DateTimeField()
     not_before = models.DateTimeField(null=True)
-    claimed_until = models.DateTimeField(null=True)
-    tries = models.PositiveIntegerField(default=0)
-    started_at = models.DateTimeField(null=True)
+    claimed_until = models.DateTimeField(null=True, help_text="the lease; its value tells whose it is")
+    tries = models.PositiveIntegerField(default=0, help_text="tries that failed")
+    started_at = models.DateTimeField(null=True, help_text="when the reading began, its earlier turns counted")
     read_at = models.DateTimeField(null=True)
     complete = models.BooleanField(default=False)
     lead_gone = models.BooleanField(default=False, help_text="LeadSquared knows no such lead")
@@ -59,6 +59,22 @@ class ActivitySnapshot(models.Model):
     def rows(self) -> list[dict[str, Any]]:
         """The records as LeadSquared gave them; empty where retention emptied them."""
         return unpack(bytes(self.content.packed)) if hasattr(self, "content") else []
+
+
+class SnapshotPage(models.Model):
+    """One answer of a reading under way: a reading that is cut short goes on behind it. Gone when it is finished."""
+
+    snapshot = models.ForeignKey(ActivitySnapshot, models.CASCADE, related_name="pages")
+    number = models.PositiveIntegerField()
+    asked = models.CharField(max_length=64, help_text="SHA-256 of what was asked; other questions get no old answers")
+    packed = models.BinaryField()
+
+    class Meta:
+        ordering = ("number",)
+        constraints = (models.UniqueConstraint(fields=["snapshot", "number"], name="page_once"),)
+
+    def __str__(self) -> str:
+        return f"page {self.number} of snapshot {self.snapshot_id}"
 
 
 class SnapshotContent(models.Model):

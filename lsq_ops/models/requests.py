@@ -52,11 +52,18 @@ class DeletionRequest(StateMachine):
     stop_asked_at = models.DateTimeField(null=True)
     stop_asked_by = models.CharField(max_length=150, blank=True)
     cloned_from = models.ForeignKey("self", models.PROTECT, null=True, related_name="clones")
+    look_again_at = models.DateTimeField(null=True, help_text="over, and read once more then")
+    later = models.CharField(max_length=500, blank=True, help_text="what that reading showed")
     attention = models.CharField(max_length=500, blank=True, help_text="why it needs attention, or waits")
 
     class Meta:
         ordering = ("-id",)
-        indexes = (models.Index(fields=["account", "kind", "state"]),)
+        indexes = (
+            models.Index(fields=["account", "kind", "state"]),
+            models.Index(
+                fields=["look_again_at"], name="request_look_again", condition=models.Q(look_again_at__isnull=False)
+            ),
+        )
 
     def __str__(self) -> str:
         return f"DR-{self.pk}"

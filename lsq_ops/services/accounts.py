@@ -14,12 +14,13 @@ from lsq_ops.leadsquared.errors import KeysRefused, LeadSquaredError
 from lsq_ops.leadsquared.paging import OffsetMeaning
 from lsq_ops.leadsquared.records import KeyUser
 from lsq_ops.leadsquared.transport import Transport
-from lsq_ops.models import Account, DeletionRequest, Lead, audited, db_now, record, timing
+from lsq_ops.models import Account, ActivitySnapshot, DeletionRequest, Lead, audited, db_now, record, timing
 from lsq_ops.queue import ring
 
 from . import notices
 from .budget import Budget, BudgetSpent
 from .may import Barred, Person, need
+from .tape import Tape
 
 # What LeadSquared calls a time zone (Windows names) -> IANA; others are taken if they are IANA names already.
 ZONES = {
@@ -70,9 +71,20 @@ def client(account: Account, *, until: float | None = None) -> Client:
 
     Barred where the keys or the host are not those that the connection was tested with: in another account every lead
     of this one looks deleted."""
+    _check_keys(account)
+    return _connect(account, until=until)
+
+
+def reader(snapshot: ActivitySnapshot, *, until: float | None = None) -> tuple[Client, Tape]:
+    """A client for one reading, and the tape of its answers; Barred as above."""
+    _check_keys(snapshot.account)
+    tape = Tape(snapshot, _transport(), Budget(snapshot.account_id, until=until))
+    return Client(tape, gate=tape), tape
+
+
+def _check_keys(account: Account) -> None:
     if account.keys_mark and not hmac.compare_digest(account.keys_mark, keys_mark()):
         raise Barred(KEYS_CHANGED)
-    return _connect(account, until=until)
 
 
 def keys_mark() -> str:
@@ -83,10 +95,13 @@ def keys_mark() -> str:
 
 
 def _connect(account: Account, *, until: float | None = None) -> Client:
-    transport = Transport(
+    return Client(_transport(), gate=Budget(account.pk, until=until))
+
+
+def _transport() -> Transport:
+    return Transport(
         settings.LSQ_HOST, settings.LSQ_ACCESS_KEY, settings.LSQ_SECRET_KEY, deadline=timing().http_deadline
     )
-    return Client(transport, gate=Budget(account.pk, until=until))
 
 
 def test_connection(user: Person) -> Account:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from django.db import transaction
 from django.db.models import F, Q
 
 from lsq_ops import kinds
@@ -32,10 +33,11 @@ from lsq_ops.queue import ring
 from . import accounts, mirror
 from .budget import BudgetSpent, OutOfTime
 from .may import Barred
+from .tape import KEPT, Tape
 
 Snapshot = ActivitySnapshot
 Lane = ActivitySnapshot.Lane
-TOO_LONG = "The list is too long to be read within a minute at the account's rate limit."
+TOO_LONG = "The list is too long to be read within ten minutes at the account's rate limit."
 
 
 def order(
@@ -132,34 +134,48 @@ def claim(lanes: Iterable[int]) -> Snapshot | None:
         if snapshot.claimed_until is None:
             ours = Snapshot.objects.filter(pk=snapshot.pk, claimed_until__isnull=True, read_at__isnull=True)
         lease = now + timedelta(seconds=timing().claim_lease)
-        if ours.update(claimed_until=lease, started_at=now, tries=F("tries") + 1):
+        if ours.update(claimed_until=lease, **_begun(snapshot, now)):
             snapshot.refresh_from_db()
             return snapshot
+
+
+def _begun(snapshot: Snapshot, now: datetime) -> dict[str, Any]:
+    """A reading with pages goes on where it was cut short, unless they are too old to fit to what is there now."""
+    if snapshot.started_at and snapshot.pages.exists():
+        if now - snapshot.started_at < KEPT:
+            return {}
+        snapshot.pages.all().delete()
+        return {"started_at": now, "tries": F("tries") + 1}
+    return {"started_at": now}
 
 
 def perform(snapshot: Snapshot, until: float | None = None) -> None:
     """Read the subject now and fill the snapshot, or put it off. Never raises for what LeadSquared does.
 
-    `until`: the second (monotonic) at which the worker's time is over. A reading that was cut short, again and again,
-    would eat the budget for ever: with a whole turn of its own it ends as not whole.
+    `until`: the second (monotonic) at which the worker's time is over; a long list is then read on by the next job.
     """
     whole_turn = until is None or until - time.monotonic() >= timing().job
+    tape = None
     try:
-        rows, complete, why, gone = _read(accounts.client(snapshot.account, until=until), snapshot)
+        client, tape = accounts.reader(snapshot, until=until)
+        rows, complete, why, gone = _read(client, snapshot)
     except Barred as no:
         accounts.pause_account(snapshot.account, by="system", reason=str(no))
         _put_off(snapshot, seconds=timing().read_retries[-1], why=str(no))
-    except BudgetSpent as spent:
-        _put_off(snapshot, seconds=600, why=str(spent))
     except OutOfTime:
-        _try_again(snapshot, TOO_LONG) if whole_turn else _put_off(snapshot, seconds=0)
+        if whole_turn and tape and not tape.new:
+            _try_again(snapshot, TOO_LONG)  # a whole turn, and not one page: it would go on so for ever
+        else:
+            _put_off(snapshot, seconds=0, tape=tape)
+    except BudgetSpent as spent:
+        _put_off(snapshot, seconds=600, why=str(spent), tape=tape)
     except RateLimited:
-        _put_off(snapshot, seconds=snapshot.account.rate_seconds)
+        _put_off(snapshot, seconds=snapshot.account.rate_seconds, tape=tape)
     except KeysRefused as error:
         accounts.pause_account(snapshot.account, by="system", reason=accounts.in_words(error))
         _put_off(snapshot, seconds=timing().read_retries[-1])
     except LeadSquaredError as error:
-        _try_again(snapshot, accounts.in_words(error))
+        _try_again(snapshot, accounts.in_words(error), tape=tape)
     else:
         if complete:
             fill(snapshot, rows, complete=True, gone=gone)
@@ -171,9 +187,10 @@ def fill(snapshot: Snapshot, rows: list[dict[str, Any]], *, complete: bool, why:
     """Write the reading, once: its content, its hash, whether it is whole; and the mirror with it."""
     packed, sha256 = pack(rows)
     with audited():
-        ours = Snapshot.objects.filter(pk=snapshot.pk, read_at__isnull=True, started_at=snapshot.started_at)
+        ours = _leased(snapshot)
         if not ours.select_for_update().exists():
             return  # our lease ran out and somebody else reads, or has read: their content stands
+        snapshot.pages.all().delete()
         SnapshotContent.objects.create(snapshot=snapshot, packed=packed)
         ours.update(
             read_at=db_now(),
@@ -217,16 +234,34 @@ def _owner_tasks(client: Client, owner: str) -> tuple[list[dict[str, Any]], bool
     return list(rows.values()), True, "", False
 
 
-def _try_again(snapshot: Snapshot, why: str, rows: list[dict[str, Any]] | None = None) -> None:
+def _try_again(
+    snapshot: Snapshot, why: str, rows: list[dict[str, Any]] | None = None, *, tape: Tape | None = None
+) -> None:
     """A growing delay; after the last one the reading ends as not whole."""
     delays = timing().read_retries
-    if snapshot.tries <= len(delays):
-        _put_off(snapshot, seconds=delays[snapshot.tries - 1], why=why)
+    if snapshot.tries < len(delays):
+        Snapshot.objects.filter(pk=snapshot.pk).update(tries=F("tries") + 1)
+        _put_off(snapshot, seconds=delays[snapshot.tries], why=why, tape=tape)
     else:
         fill(snapshot, rows or [], complete=False, why=why or "it could not be read")
 
 
-def _put_off(snapshot: Snapshot, *, seconds: float, why: str = "") -> None:
-    until = db_now() + timedelta(seconds=seconds)
-    ours = Snapshot.objects.filter(pk=snapshot.pk, read_at__isnull=True, started_at=snapshot.started_at)
-    ours.update(not_before=until, claimed_until=None, started_at=None, why=why[:300])
+def _put_off(snapshot: Snapshot, *, seconds: float, why: str = "", tape: Tape | None = None) -> None:
+    """Give the lease back. With a tape the next turn goes on behind its answers, else it begins anew."""
+    with transaction.atomic():
+        ours = _leased(snapshot)
+        if not ours.select_for_update().exists():
+            return
+        values: dict[str, Any] = {}
+        if tape and tape.stored:
+            tape.save()
+        else:
+            snapshot.pages.all().delete()
+            values = {"started_at": None}
+        until = db_now() + timedelta(seconds=seconds)
+        ours.update(not_before=until, claimed_until=None, why=why[:300], **values)
+
+
+def _leased(snapshot: Snapshot) -> Any:
+    """The row, if the lease is still the one that we were given and nobody has finished it."""
+    return Snapshot.objects.filter(pk=snapshot.pk, read_at__isnull=True, claimed_until=snapshot.claimed_until)
