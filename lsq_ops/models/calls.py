@@ -1,6 +1,9 @@
 """Calls of a request, their attempts, and what came back: the part that must never lie."""
 
-from django.db import models
+from datetime import datetime
+
+from django.db import IntegrityError, connection, models, transaction
+from django.db.models import F
 
 from .accounts import Account
 from .machine import StateMachine
@@ -163,3 +166,37 @@ class WebhookReceipt(models.Model):
 
     def __str__(self) -> str:
         return f"receipt {self.pk}"
+
+    @classmethod
+    def keep(cls, attempt_id: int, body_hash: str, body: bytes, content_type: str, now: datetime, most: int) -> bool:
+        """One arrival. True where the body is new for the attempt and was kept: at most about `most` are."""
+        receipt = cls(
+            attempt_id=attempt_id,
+            body_hash=body_hash,
+            body=body,
+            content_type=content_type,
+            first_at=now,
+            last_at=now,
+        )
+        try:
+            with transaction.atomic():
+                if receipt._insert_if_new(most):
+                    return True
+        except IntegrityError:
+            pass  # the same body came twice at once; the other one's row stands
+        cls.objects.filter(attempt_id=attempt_id, body_hash=body_hash).update(last_at=now, count=F("count") + 1)
+        return False
+
+    def _insert_if_new(self, most: int) -> bool:
+        """Is it new, and is there room: asked and written in one statement, so that a burst costs one each."""
+        fields = [field for field in self._meta.concrete_fields if not field.primary_key]
+        values = [field.get_db_prep_save(getattr(self, field.attname), connection) for field in fields]
+        table, names = self._meta.db_table, ", ".join(connection.ops.quote_name(str(f.column)) for f in fields)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {table} ({names}) SELECT {', '.join(['%s'] * len(values))}"  # noqa: S608 (our own names)
+                f" WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE attempt_id = %s AND body_hash = %s)"
+                f" AND (SELECT COUNT(*) FROM {table} WHERE attempt_id = %s) < %s",
+                [*values, self.attempt_id, self.body_hash, self.attempt_id, most],
+            )
+            return bool(cursor.rowcount)

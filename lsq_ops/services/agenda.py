@@ -8,7 +8,7 @@ from django.db.models import Min
 
 from lsq_ops.models import ActivitySnapshot, Beat, DeletionCall, DeletionRequest, db_now, timing
 
-from . import accounts, answering, approval, notices, preview, reading, running, verifying
+from . import accounts, answering, approval, notices, preview, reading, receiving, running, verifying
 
 Lane = ActivitySnapshot.Lane
 TURN = 15  # seconds over a job's own that a reading may go on; the queue kills a job after a minute
@@ -42,6 +42,7 @@ def tend() -> None:
     for request in late.exclude(state="approved", account__paused_at__isnull=False):
         approval.expire(request)
     answering.expire_leases()
+    receiving.take_in()
     verifying.order_due()
     verifying.watch_grace()
 

@@ -1,13 +1,14 @@
-"""What arrives at a webhook address: kept raw, once per distinct body, and never believed about what was deleted."""
+"""What arrives at a webhook address: kept raw, once per distinct body, and never believed about what was deleted.
+
+Three moves: the door finds the attempt and writes the receipt; it rings; the worker draws the conclusions. So the door
+waits for no lock that the worker holds, and what LeadSquared sends can't keep it busy.
+"""
 
 import hashlib
 import json
 import logging
 from typing import Any
 from urllib.parse import parse_qsl
-
-from django.db import IntegrityError, transaction
-from django.db.models import F
 
 from lsq_ops.models import Attempt, DeletionCall, DeletionRequest, WebhookReceipt, audited, db_now, record
 from lsq_ops.queue import ring
@@ -17,27 +18,43 @@ from .verifying import contradiction, heard
 
 PER_ATTEMPT = 20
 KEPT_BYTES = 65_536
+SAID_TWICE = "\x00 said twice"  # no field of LeadSquared's has this name
 log = logging.getLogger(__name__)
 
 
 def receive(token: str, body: bytes, content_type: str) -> None:
-    """Keep the body as a receipt of its attempt and have the lead read soon. An unknown token leaves no row."""
-    attempt = Attempt.objects.filter(token_hash=token_hash(token)).select_related("request", "call").first()
+    """Keep the body as a receipt of its attempt, and ring. An unknown token leaves no row."""
+    attempt = Attempt.objects.filter(token_hash=token_hash(token)).values_list("pk", "request_id").first()
     if attempt is None:
         log.info("webhook for an unknown token")
         return
-    if not _keep(attempt, body[:KEPT_BYTES], content_type):
-        return
+    pk, request_id = attempt
+    kept, now = body[:KEPT_BYTES], db_now()
+    if WebhookReceipt.keep(pk, hashlib.sha256(kept).hexdigest(), kept, content_type[:200], now, PER_ATTEMPT):
+        ring("work", request_id)
+
+
+def take_in() -> None:
+    """Draw the conclusions from the receipts that came since the last time."""
+    for receipt in WebhookReceipt.objects.filter(taken_at__isnull=True).select_related("attempt")[:100]:
+        take(receipt)
+
+
+def take(receipt: WebhookReceipt) -> None:
+    """Have the lead read now rather than on schedule; a call that is over is left as it is."""
+    body, now = bytes(receipt.body), db_now()
+    says, success = understand(body, receipt.content_type)
     with audited():
+        attempt = receipt.attempt
         DeletionRequest.locked(attempt.request_id)
+        ours = WebhookReceipt.objects.filter(pk=receipt.pk, taken_at__isnull=True)
+        if not ours.update(taken_at=now, says=says, says_success=success):
+            return
         attempt.refresh_from_db()
         heard(attempt)
-        # Read now rather than on schedule; a call that is over is left as it is.
-        now = db_now()
         DeletionCall.objects.filter(pk=attempt.call_id, state="verifying", not_before__gt=now).update(not_before=now)
         record("receipt.arrived", attempt, actor="webhook", call=attempt.call_id, request=attempt.request_id)
         _show_contradiction(attempt)
-        ring("work", attempt.request_id)
 
 
 def _show_contradiction(attempt: Attempt) -> None:
@@ -48,33 +65,6 @@ def _show_contradiction(attempt: Attempt) -> None:
         call.contradiction = f"{call.contradiction} {said}".strip()[:300]
         call.save(update_fields=["contradiction"])
         record("receipt.contradicts", attempt, actor="webhook", call=call.pk, request=attempt.request_id)
-
-
-def _keep(attempt: Attempt, body: bytes, content_type: str) -> bool:
-    """True where this body is new for the attempt."""
-    now, sha = db_now(), hashlib.sha256(body).hexdigest()
-    same = WebhookReceipt.objects.filter(attempt=attempt, body_hash=sha)
-    if same.update(last_at=now, count=F("count") + 1):
-        return False
-    if WebhookReceipt.objects.filter(attempt=attempt).count() >= PER_ATTEMPT:
-        return False
-    says, success = understand(body, content_type)
-    try:
-        with transaction.atomic():
-            WebhookReceipt.objects.create(
-                attempt=attempt,
-                body_hash=sha,
-                body=body,
-                content_type=content_type[:200],
-                says=says,
-                says_success=success,
-                first_at=now,
-                last_at=now,
-            )
-    except IntegrityError:
-        same.update(last_at=now, count=F("count") + 1)
-        return False
-    return True
 
 
 def understand(body: bytes, content_type: str) -> tuple[str, bool | None]:
@@ -88,6 +78,8 @@ def understand(body: bytes, content_type: str) -> tuple[str, bool | None]:
     success = {"success": True, "error": False, "failure": False, "failed": False}.get(status.lower())
     if success and _fewer(fields):
         success = False
+    if SAID_TWICE in fields:
+        success = None
     return ", ".join(words)[:300], success
 
 
@@ -106,7 +98,7 @@ def _fewer(fields: dict[str, Any]) -> bool:
 
 def _fields(body: bytes) -> dict[str, Any]:
     text = body.decode(json.detect_encoding(body), "replace").strip("\ufeff\x00 \r\n\t")
-    for parse in (json.loads, _form):
+    for parse in (_json, _form):
         try:
             data = parse(text)
         except (ValueError, RecursionError):
@@ -115,6 +107,18 @@ def _fields(body: bytes) -> dict[str, Any]:
             data = data[0]
         return data if isinstance(data, dict) else {}
     return {}
+
+
+def _json(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_pairs)
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A field that stands there twice with different values says nothing."""
+    fields = dict(pairs)
+    if any(repr(fields[name]) != repr(value) for name, value in pairs):  # NaN differs from itself
+        fields[SAID_TWICE] = True
+    return fields
 
 
 def _form(text: str) -> dict[str, str]:
