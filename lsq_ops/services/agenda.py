@@ -1,16 +1,22 @@
 """What is due, and in which order: reading back, sending, previews, the mirror. The tables say it; a ring only wakes
 us."""
 
+import logging
 import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
-from django.db.models import Min
+from django.db import InterfaceError, OperationalError
+from django.db.models import Min, Model
 
 from lsq_ops.models import ActivitySnapshot, Beat, DeletionCall, DeletionRequest, db_now, timing
 
 from . import accounts, answering, approval, notices, preview, reading, receiving, running, verifying
 
 Lane = ActivitySnapshot.Lane
+log = logging.getLogger(__name__)
 TURN = 15  # seconds over a job's own that a reading may go on; the queue kills a job after a minute
 LINGER = 3  # seconds: for what is due so soon, it isn't worth going to sleep
 
@@ -32,19 +38,37 @@ def beat() -> None:
     Beat.objects.update_or_create(name="worker", defaults={"at": db_now()})
 
 
+# What only waits for its time: which rows, and what is done with each.
+TENDED: tuple[tuple[Callable[[], Iterable[Any]], Callable[[Any], object]], ...] = (
+    (running.to_start, running.start),
+    (approval.to_expire, approval.expire),
+    (answering.past_lease, answering.expire_lease),
+    (receiving.untaken, receiving.take),
+    (verifying.due, verifying.order),
+    (verifying.to_show, verifying.show),
+)
+
+
 def tend() -> None:
     """Move on what only waited for its time. Cheap where nothing is due; a lost ring is found here too."""
-    now = db_now()
-    approved = DeletionRequest.objects.filter(state="approved", starts_at__lte=now, account__paused_at__isnull=True)
-    for request in approved.filter(account__current=True):
-        running.start(request)
-    late = DeletionRequest.objects.filter(state__in=("pending", "approved"), expires_at__lte=now)
-    for request in late.exclude(state="approved", account__paused_at__isnull=False):
-        approval.expire(request)
-    answering.expire_leases()
-    receiving.take_in()
-    verifying.order_due()
-    verifying.watch_grace()
+    for rows, act in TENDED:
+        for row in rows():
+            with contained(row):
+                act(row)
+
+
+@contextmanager
+def contained(row: Model, put_off: Callable[[Any, str], object] | None = None) -> Iterator[None]:
+    """An error of ours in one row must not stop the others: it is logged, and the row is met again (later, where it
+    can be put off). Where the database itself is away, all wait."""
+    try:
+        yield
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        log.exception("%s %s could not be worked on; the others go on.", row._meta.verbose_name, row.pk)
+        if put_off:
+            put_off(row, f"The portal failed on it ({type(error).__name__}); its log says more.")
 
 
 def do_one(until: float | None = None) -> bool:
@@ -53,12 +77,14 @@ def do_one(until: float | None = None) -> bool:
     if snapshot is None:
         call = running.next_call()
         if call is not None:
-            running.send(call)
+            with contained(call, running.put_off):
+                running.send(call)
             return True
         snapshot = reading.claim([Lane.PREVIEW, Lane.MIRROR])
     if snapshot is not None:
-        reading.perform(snapshot, until)
-        after(snapshot)
+        with contained(snapshot, reading.put_off):
+            reading.perform(snapshot, until)
+            after(snapshot)
         return True
     return notices.send_due()
 
@@ -93,8 +119,9 @@ def catch_up() -> None:
     calls = DeletionCall.objects.filter(state="verifying", not_before__isnull=True)
     for request in (waiting | DeletionRequest.objects.filter(calls__in=calls)).distinct():
         if not request.snapshots.filter(read_at__isnull=True).exists():
-            _order_lost(request)
-            hand_on(request)
+            with contained(request):
+                _order_lost(request)
+                hand_on(request)
 
 
 def _order_lost(request: DeletionRequest) -> None:

@@ -1,8 +1,9 @@
 """What an answer means for its call: kept once, moved on by one table, and never believed for more than it says."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from lsq_ops.leadsquared.errors import Answer, Cause, Outcome
 from lsq_ops.models import Account, Attempt, DeletionCall, DeletionRequest, LostRace, audited, db_now, record, timing
@@ -61,22 +62,18 @@ def _not_done(request: DeletionRequest, attempt: Attempt, answer: Answer) -> Non
     verifying.settle(request)
 
 
-def expire_leases() -> None:
+def past_lease() -> QuerySet[Attempt]:
+    """Attempts whose worker has gone between "about to be sent" and the answer."""
+    return Attempt.objects.filter(state="intent", lease_until__lt=db_now()).select_related("request", "call")
+
+
+def expire_lease(attempt: Attempt) -> None:
     """An intent past its lease may have been sent or not: unknown, and never ready again by itself."""
-    for attempt in Attempt.objects.filter(state="intent", lease_until__lt=db_now()).select_related("request", "call"):
-        try:
-            with audited():
-                DeletionRequest.locked(attempt.request_id)
-                attempt.move(
-                    "unknown",
-                    actor="system",
-                    details={"call": attempt.call_id, "cause": "lease"},
-                    cause="lease",
-                )
-                _read_back(attempt.call, db_now())
-                verifying.heard(attempt)
-        except LostRace:
-            continue
+    with suppress(LostRace), audited():
+        DeletionRequest.locked(attempt.request_id)
+        attempt.move("unknown", actor="system", details={"call": attempt.call_id, "cause": "lease"}, cause="lease")
+        _read_back(attempt.call, db_now())
+        verifying.heard(attempt)
 
 
 def _sent(call: DeletionCall, attempt: Attempt, answer: Answer) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 
 from lsq_ops import kinds
 from lsq_ops.kinds.base import Subject
@@ -161,6 +161,12 @@ def skip(call: DeletionCall, *, actor: str, why: str, readings: Iterable[Activit
     counts = write_outcomes(unsent(call, readings))
     details = {"items": call.size, "why": why[:200], **counts}
     call.move("skipped", actor=actor, details=details, ended_at=db_now(), note=why[:500])
+
+
+def to_expire() -> QuerySet[DeletionRequest]:
+    """Waited too long for votes, or for the start; a pause doesn't count against the latter."""
+    late = DeletionRequest.objects.filter(state__in=("pending", "approved"), expires_at__lte=db_now())
+    return late.exclude(state="approved", account__paused_at__isnull=False)
 
 
 def expire(request: DeletionRequest) -> None:

@@ -246,6 +246,12 @@ def _try_again(
         fill(snapshot, rows or [], complete=False, why=why or "it could not be read")
 
 
+def put_off(snapshot: Snapshot, why: str) -> None:
+    """It could not be worked on, by no fault of LeadSquared's: tried again, and at last given up like any other."""
+    if _leased(snapshot).exists():
+        _try_again(snapshot, why)
+
+
 def _put_off(snapshot: Snapshot, *, seconds: float, why: str = "", tape: Tape | None = None) -> None:
     """Give the lease back. With a tape the next turn goes on behind its answers, else it begins anew."""
     with transaction.atomic():

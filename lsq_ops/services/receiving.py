@@ -10,6 +10,8 @@ import logging
 from typing import Any
 from urllib.parse import parse_qsl
 
+from django.db.models import QuerySet
+
 from lsq_ops.models import Attempt, DeletionCall, DeletionRequest, WebhookReceipt, audited, db_now, record
 from lsq_ops.queue import ring
 
@@ -34,10 +36,9 @@ def receive(token: str, body: bytes, content_type: str) -> None:
         ring("work", request_id)
 
 
-def take_in() -> None:
-    """Draw the conclusions from the receipts that came since the last time."""
-    for receipt in WebhookReceipt.objects.filter(taken_at__isnull=True).select_related("attempt")[:100]:
-        take(receipt)
+def untaken() -> QuerySet[WebhookReceipt]:
+    """Receipts that came since the worker last looked, the oldest first."""
+    return WebhookReceipt.objects.filter(taken_at__isnull=True).select_related("attempt").order_by("id")[:100]
 
 
 def take(receipt: WebhookReceipt) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, F, OuterRef, Q, Sum
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Sum
 
 from lsq_ops import kinds
 from lsq_ops.leadsquared.errors import Answer, Cause, Outcome
@@ -45,6 +45,12 @@ class Wait(Exception):
     def __init__(self, why: str, seconds: float = WAITS, *, tell: Iterable[User] = ()) -> None:
         super().__init__(why)
         self.why, self.seconds, self.tell = why, seconds, tuple(tell)
+
+
+def to_start() -> QuerySet[DeletionRequest]:
+    """Approved, and the undo time over."""
+    waits = DeletionRequest.objects.filter(state="approved", starts_at__lte=db_now())
+    return waits.filter(account__current=True, account__paused_at__isnull=True)
 
 
 def start(request: DeletionRequest) -> None:
@@ -276,6 +282,11 @@ def _open(call: DeletionCall, token: str) -> tuple[Attempt, bytes]:
 
 def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def put_off(call: DeletionCall, why: str) -> None:
+    """It could not be worked on; if it is on its way already, this moves nothing."""
+    _put_off(call, Wait(why, 60, tell=notices.operators()))
 
 
 def _put_off(call: DeletionCall, wait: Wait) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from lsq_ops import kinds
 from lsq_ops.kinds.base import Record
@@ -32,19 +32,21 @@ FINISHED = ("gone", "already_gone")
 MAY_HAVE_ACTED = ("intent", "accepted", "refused", "unknown")  # an attempt that LeadSquared may have carried out
 
 
-def order_due() -> None:
-    """Order the readings of the calls whose time has come."""
-    due = DeletionCall.objects.filter(state="verifying", not_before__lte=db_now())
-    for call in due.select_related("request__account")[:100]:
-        if _sends_first(call):
-            continue
-        now = db_now()
-        mine = DeletionCall.objects.filter(pk=call.pk, state="verifying", not_before=call.not_before)
-        with transaction.atomic():  # a call that is being read has its readings ordered, wherever we are killed
-            if mine.update(not_before=None, read_from=now, reads=F("reads") + 1):
-                reading.order(
-                    call.request.account, subjects_of(call), reading.Lane.VERIFY, since=now, request=call.request
-                )
+def due() -> QuerySet[DeletionCall]:
+    """Calls whose time to be read back has come."""
+    calls = DeletionCall.objects.filter(state="verifying", not_before__lte=db_now())
+    return calls.select_related("request__account")[:100]
+
+
+def order(call: DeletionCall) -> None:
+    """Order the readings that decide a call."""
+    if _sends_first(call):
+        return
+    now = db_now()
+    mine = DeletionCall.objects.filter(pk=call.pk, state="verifying", not_before=call.not_before)
+    with transaction.atomic():  # a call that is being read has its readings ordered, wherever we are killed
+        if mine.update(not_before=None, read_from=now, reads=F("reads") + 1):
+            reading.order(call.request.account, subjects_of(call), reading.Lane.VERIFY, since=now, request=call.request)
 
 
 def _sends_first(call: DeletionCall) -> bool:
@@ -353,14 +355,17 @@ def is_past_grace(call: DeletionCall) -> bool:
     return (db_now() - attempt.intent_at).total_seconds() > timing().grace
 
 
-def watch_grace() -> None:
-    """Unknown outcomes whose grace is over are shown to people."""
+def to_show() -> QuerySet[DeletionRequest]:
+    """Running requests with an unknown outcome whose grace is over: people must see them."""
     unknown = Attempt.objects.filter(state="unknown", resolved_at__isnull=True, request__state="running")
     unknown = unknown.filter(intent_at__lt=db_now() - timedelta(seconds=timing().grace))
-    for request in DeletionRequest.objects.filter(pk__in=unknown.values("request_id")):
-        with audited():
-            DeletionRequest.locked(request.pk)
-            settle(request)
+    return DeletionRequest.objects.filter(pk__in=unknown.values("request_id"))
+
+
+def show(request: DeletionRequest) -> None:
+    with audited():
+        DeletionRequest.locked(request.pk)
+        settle(request)
 
 
 def _to(request: DeletionRequest, state: str, attention: str) -> None:

@@ -10,7 +10,7 @@ from django.db.models import F
 
 from lsq_ops.models import Account, Attempt, DeletionCall, DeletionRequest, Hold, TaskClaim, db_now
 from lsq_ops.sandbox.world import WELL_KNOWN
-from lsq_ops.services import accounts, agenda, answering, approval, budget, drafting, people, preview, running
+from lsq_ops.services import accounts, agenda, approval, budget, drafting, people, preview, running
 from lsq_ops.services.may import Barred
 from tests.world import skip_wait
 
@@ -506,7 +506,7 @@ def test_an_answer_after_the_lease_is_kept_beside_and_moves_nothing(world, monke
     monkeypatch.setattr(running, "keep_answer", lambda attempt, answer: late.update(it=(attempt, answer)))
     drain()
     age_leases()
-    answering.expire_leases()
+    agenda.tend()
     keep(*late["it"])
     attempt = call.attempts.get()
     assert (attempt.state, attempt.late_answer) == ("unknown", "accepted none 200")

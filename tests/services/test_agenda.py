@@ -1,0 +1,55 @@
+"""The worker's round: one row that it stumbles over stops no other."""
+
+import pytest
+from django.db import OperationalError
+
+from lsq_ops.models import ActivitySnapshot, Notice, db_now
+from lsq_ops.sandbox.world import WELL_KNOWN
+from lsq_ops.services import agenda, reading, receiving, running
+
+from .steps import attempts, drain, go_on, one_call, timed, to_the_end
+
+
+def test_a_call_that_the_worker_stumbles_over_is_put_off_and_the_operators_hear_of_it(world, monkeypatch, caplog):
+    request, call = one_call(world)
+    with monkeypatch.context() as broken:
+        broken.setattr(running, "_drifted", None)
+        drain()
+    call.refresh_from_db()
+    assert (call.state, call.claimed_until, attempts(request)) == ("planned", None, [])
+    assert call.note == "The portal failed on it (TypeError); its log says more."
+    assert Notice.objects.filter(user=world.omar, text__contains="TypeError").count() == 1
+    assert to_the_end(world, request).state == "completed"
+
+
+def test_a_reading_that_the_worker_stumbles_over_is_given_up_after_its_tries(world, monkeypatch):
+    timed(monkeypatch, read_retries=(5,))
+    monkeypatch.setattr(reading.mirror, "take_over", None)
+    reading.order(world.account, [("lead_activities", WELL_KNOWN["asha"])], reading.Lane.MIRROR, since=db_now())
+    snapshot = ActivitySnapshot.objects.get()
+    drain()
+    snapshot.refresh_from_db()
+    assert (snapshot.tries, snapshot.why) == (1, "The portal failed on it (TypeError); its log says more.")
+
+
+def test_a_webhook_that_the_worker_stumbles_over_stops_nothing_else(world, monkeypatch, settings, caplog):
+    settings.PUBLIC_URL = "http://127.0.0.1:9"
+    monkeypatch.setattr(running.secrets, "token_urlsafe", lambda size: "token")
+    request, _ = one_call(world)
+    drain()
+    receiving.receive("token", b'{"Status":"Success"}', "application/json")
+    monkeypatch.setattr(receiving, "understand", None)
+    assert go_on(world, request, 3).state == "completed"
+    assert "could not be worked on; the others go on" in caplog.text
+
+
+def test_where_the_database_is_away_all_wait(world, monkeypatch):
+    def away(*_):
+        raise OperationalError("database is locked")
+
+    one_call(world)
+    monkeypatch.setattr(running, "_drifted", away)
+    with pytest.raises(OperationalError):
+        drain()
+    monkeypatch.undo()
+    assert agenda.do_one()
