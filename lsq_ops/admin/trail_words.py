@@ -30,6 +30,7 @@ WORDS = {
     "request.failed": "{request} ended without effect: {gone} of {items} gone",
     "request.stopped": "{request} stopped: {gone} of {items} gone",
     "request.closed": "{request} was closed by two people",
+    "request.looked_again": "{request} was read once more after its end: {found}",
     "request.rejected": "rejected {request}",
     "request.withdrawn": "withdrew {request}",
     "request.cancelled": "cancelled {request}",

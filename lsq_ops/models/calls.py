@@ -57,7 +57,11 @@ class DeletionCall(StateMachine):
     class Meta:
         ordering = ("number",)
         constraints = (models.UniqueConstraint(fields=["version", "number"], name="call_number_once"),)
-        indexes = (models.Index(fields=["state", "not_before"]), models.Index(fields=["request", "state"]))
+        indexes = (
+            models.Index(fields=["state", "not_before"]),
+            models.Index(fields=["request", "state"]),
+            models.Index(fields=["ended_at"]),
+        )
 
     def __str__(self) -> str:
         return f"call {self.number} of {self.request}"
@@ -85,6 +89,7 @@ class Attempt(StateMachine):
         UNKNOWN = "unknown", "sent, no clear answer yet"
 
     NOUN = "attempt"
+    MAY_HAVE_ACTED = ("intent", "accepted", "refused", "unknown")  # LeadSquared may have carried it out
     MOVES = {
         "intent": ("accepted", "refused", "turned_away", "not_sent", "unknown"),
         "unknown": ("accepted",),
@@ -124,6 +129,13 @@ class Attempt(StateMachine):
                 fields=["account", "lead_id"],
                 condition=models.Q(resolved_at__isnull=True) & ~models.Q(lead_id=""),
                 name="one_unresolved_attempt_per_lead",
+            ),
+        )
+
+        indexes = (
+            models.Index(fields=["account", "intent_at"]),
+            models.Index(
+                fields=["state", "intent_at"], name="attempt_open", condition=models.Q(resolved_at__isnull=True)
             ),
         )
 

@@ -32,7 +32,10 @@ class Timing:
     read_schedule: tuple[int, ...] = (15, 60, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE)
     read_then_every: int = HOUR
     read_until: int = DAY
-    grace: int = DAY
+    look_again: int = DAY
+    grace: int = DAY  # at first, and at most
+    grace_least: int = HOUR
+    grace_learns_from: int = 20  # calls that were seen done
     read_retries: tuple[int, ...] = (5, 30, 120, 600)
     send_retries: tuple[int, ...] = (5, 30, 120, 600)
 
@@ -55,7 +58,9 @@ SANDBOX = replace(
     read_schedule=(2, 3, 5, 8, 13),
     read_then_every=20,
     read_until=3 * MINUTE,
+    look_again=60,
     grace=30,
+    grace_least=30,
     read_retries=(1, 2, 5, 10),
     send_retries=(1, 2, 5, 10),
     items_per_hour=100_000,

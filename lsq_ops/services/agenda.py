@@ -13,7 +13,19 @@ from django.db.models import Min, Model
 
 from lsq_ops.models import ActivitySnapshot, Beat, DeletionCall, DeletionRequest, db_now, timing
 
-from . import accounts, answering, approval, notices, preview, reading, receiving, running, verifying
+from . import (
+    accounts,
+    afterwards,
+    answering,
+    approval,
+    notices,
+    preview,
+    reading,
+    receiving,
+    running,
+    settling,
+    verifying,
+)
 
 Lane = ActivitySnapshot.Lane
 log = logging.getLogger(__name__)
@@ -45,7 +57,8 @@ TENDED: tuple[tuple[Callable[[], Iterable[Any]], Callable[[Any], object]], ...] 
     (answering.past_lease, answering.expire_lease),
     (receiving.untaken, receiving.take),
     (verifying.due, verifying.order),
-    (verifying.to_show, verifying.show),
+    (settling.to_show, settling.show),
+    (afterwards.due, afterwards.step),
 )
 
 

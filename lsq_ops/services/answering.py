@@ -9,7 +9,7 @@ from lsq_ops.leadsquared.errors import Answer, Cause, Outcome
 from lsq_ops.models import Account, Attempt, DeletionCall, DeletionRequest, LostRace, audited, db_now, record, timing
 from lsq_ops.queue import ring
 
-from . import accounts, approval, verifying
+from . import accounts, approval, settling, verifying
 
 NOT_SENT_PAUSES_AT = 4
 NOTHING_DONE = (Outcome.TURNED_AWAY, Outcome.NOT_SENT)
@@ -59,12 +59,14 @@ def _not_done(request: DeletionRequest, attempt: Attempt, answer: Answer) -> Non
     _plan_again(call, attempt, answer)
     if request.stop_asked_at:
         approval.skip(call, actor="system", why=f"stopped by {request.stop_asked_by}")
-    verifying.settle(request)
+    settling.settle(request)
 
 
 def past_lease() -> QuerySet[Attempt]:
     """Attempts whose worker has gone between "about to be sent" and the answer."""
-    return Attempt.objects.filter(state="intent", lease_until__lt=db_now()).select_related("request", "call")
+    return Attempt.objects.filter(state="intent", resolved_at__isnull=True, lease_until__lt=db_now()).select_related(
+        "request", "call"
+    )
 
 
 def expire_lease(attempt: Attempt) -> None:

@@ -23,6 +23,7 @@ from lsq_ops.queue import ring
 
 from . import drafting, mirror, notices, policy, preview, reading
 from .may import Barred, Person, enough, grant_in_force, may, need, standing_vote, valid_votes
+from .settling import settle
 
 
 def submit(user: Person, request: DeletionRequest) -> None:
@@ -133,8 +134,6 @@ def cancel(user: Person, request: DeletionRequest) -> None:
 
 def stop(user: Person, request: DeletionRequest) -> tuple[int, int]:
     """Nothing more is sent. Returns (calls that LeadSquared has taken, calls that are not sent)."""
-    from .verifying import settle
-
     with audited():
         request = DeletionRequest.locked(request.pk)
         need(user, "stop", request)

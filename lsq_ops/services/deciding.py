@@ -6,7 +6,7 @@ from django.db import IntegrityError, transaction
 from lsq_ops.models import Decision, DeletionCall, DeletionItem, DeletionRequest, audited, db_now, record
 from lsq_ops.queue import ring
 
-from . import approval, notices, verifying
+from . import approval, notices, settling, verifying
 from .may import Barred, Person, need
 
 
@@ -57,7 +57,7 @@ def confirm(user: Person, decision: Decision) -> None:
 
 def is_open_question(call: DeletionCall) -> bool:
     """Sent, outcome unknown, grace over, still there."""
-    return call.state == "verifying" and verifying.is_past_grace(call)
+    return call.state == "verifying" and settling.is_past_grace(call)
 
 
 def _check_not_stopped(request: DeletionRequest, choice: str) -> None:
@@ -84,7 +84,7 @@ def _carry_out(request: DeletionRequest, decision: Decision, actor: str) -> None
         )
     else:
         end_as_read(call, actor)
-    verifying.settle(request)
+    settling.settle(request)
 
 
 def end_as_read(call: DeletionCall, actor: str) -> None:
@@ -108,3 +108,4 @@ def close(request: DeletionRequest, actor: str) -> None:
     request.refresh_from_db()
     now = db_now()
     request.move("closed", actor=actor, state_at=now, ended_at=now)
+    settling.look_again_later(request)

@@ -31,7 +31,7 @@ from lsq_ops.models import (
 )
 from lsq_ops.queue import ring
 
-from . import accounts, approval, budget, mirror, notices, policy, preview, reading, verifying
+from . import accounts, approval, budget, mirror, notices, policy, preview, reading, settling, verifying
 from .answering import keep_answer
 from .may import Barred, enough, valid_votes
 
@@ -126,16 +126,24 @@ def _look_again(call: DeletionCall) -> list[reading.Snapshot]:
     subjects = verifying.subjects_of(call)
     done = reading.finished(request, since, of=subjects)
     missing = [subject for subject in subjects if subject not in done]
-    unfit = [done[subject] for subject in subjects if subject in done and not done[subject].complete]
     if missing:
         reading.order(request.account, missing, reading.Lane.SEND, since=since, request=request)
         raise Wait(f"{LOOKING}.", 1)
-    if unfit:
-        again = [(snapshot.subject, snapshot.subject_id) for snapshot in unfit]
-        since = max(snapshot.read_at for snapshot in unfit if snapshot.read_at)
-        reading.order(request.account, again, reading.Lane.SEND, since=since, request=request)
-        raise Wait(f"{LOOKING}. It was not complete: {unfit[0].why}", 60, tell=notices.operators())
-    return [done[subject] for subject in subjects]
+    readings = [done[subject] for subject in subjects]
+    why = next((f"It was not complete: {snapshot.why}" for snapshot in readings if not snapshot.complete), "")
+    why = why or (verifying.blank(call, readings) if not _given_up(call) else "")
+    if why:
+        unfit = [(snapshot.subject, snapshot.subject_id) for snapshot in readings if not snapshot.complete] or subjects
+        since = max(snapshot.read_at for snapshot in readings if snapshot.read_at)
+        reading.order(request.account, unfit, reading.Lane.SEND, since=since, request=request)
+        raise Wait(f"{LOOKING}. {why}", 60, tell=notices.operators())
+    return readings
+
+
+def _given_up(call: DeletionCall) -> bool:
+    """A list that shows nothing at all where records should stay is read again and again, a day long."""
+    started = call.request.started_at
+    return started is not None and db_now() - started >= timedelta(seconds=timing().read_until)
 
 
 def _fresh_since(call: DeletionCall) -> datetime:
@@ -158,7 +166,10 @@ def _drifted(call: DeletionCall, readings: list[reading.Snapshot]) -> bool:
     changed = [i for i in there if preview.content_hash(i.content.salt, found[i.record_id].raw) != i.content_hash]
     intruders = kind.intruders(call, found, {item.record_id for item in items})
     held = mirror.holds(call.request.account, [*(i.record_id for i in items), *{i.lead_id for i in items if i.lead_id}])
-    if not there:
+    blank = verifying.blank(call, readings)
+    if blank:
+        why, readings = blank, []  # it proves nothing about the items either
+    elif not there:
         gone = any(snapshot.lead_gone for snapshot in readings)
         why = "the lead was deleted or merged before the send" if gone else "all of it was gone before the send"
     elif changed:
@@ -172,7 +183,7 @@ def _drifted(call: DeletionCall, readings: list[reading.Snapshot]) -> bool:
     with audited():
         DeletionRequest.locked(call.request_id)
         approval.skip(call, actor="system", why=why, readings=readings)
-        verifying.settle(call.request)
+        settling.settle(call.request)
         ring("work", call.request_id)
     return True
 
@@ -180,7 +191,7 @@ def _drifted(call: DeletionCall, readings: list[reading.Snapshot]) -> bool:
 def _check_before(call: DeletionCall) -> None:
     """What may make a call wait although nothing is wrong with it; asked before anything is read for it or a place in
     the budget is taken."""
-    request, clock, now = call.request, timing(), db_now()
+    request = call.request
     other = _under_way(call)
     if other:
         raise Wait(_waits_for(call, other))
@@ -190,11 +201,18 @@ def _check_before(call: DeletionCall) -> None:
             "An approval lapsed: a voter left or lost the grant. Another approver must confirm.",
             tell=[*policy.eligible(request), *notices.owners(request)],
         )
-    for span, cap, word in ((3600, clock.items_per_hour, "hour"), (86400, clock.items_per_day, "day")):
-        sent = Attempt.objects.filter(account=request.account, intent_at__gte=now - timedelta(seconds=span))
+    _check_caps(call)
+
+
+def _check_caps(call: DeletionCall) -> None:
+    """Asked before anything is read for the call, and once more under the account's lock, so that two workers at once
+    can't pass it."""
+    clock, now = timing(), db_now()
+    for span, cap, word in ((3600, clock.items_per_hour, "an hour"), (86400, clock.items_per_day, "a day")):
+        sent = Attempt.objects.filter(account_id=call.request.account_id, intent_at__gte=now - timedelta(seconds=span))
         items = sent.exclude(state__in=("not_sent", "turned_away")).aggregate(n=Sum("call__size"))["n"] or 0
         if items and items + call.size > cap:
-            raise Wait(f"The cap of {cap:,} items an {word} is reached; it goes on by itself.", 60)
+            raise Wait(f"The cap of {cap:,} items {word} is reached; it goes on by itself.", 60)
 
 
 def _send(call: DeletionCall) -> None:
@@ -235,13 +253,16 @@ def open_attempt(call: DeletionCall) -> tuple[Attempt, bytes]:
 def _open(call: DeletionCall, token: str) -> tuple[Attempt, bytes]:
     request, claimed = DeletionRequest.locked(call.request_id), call.claimed_until
     call = DeletionCall.objects.select_for_update().get(pk=call.pk)
-    account, now = Account.objects.get(pk=request.account_id), db_now()
+    # Every attempt of the account passes here one by one: a pause and the caps are in force for the next one.
+    account = Account.objects.select_for_update().get(pk=request.account_id)
+    now = db_now()
     if account.is_paused or request.kind in account.paused_kinds:
         raise Wait("The account is paused.")
     if request.state != "running" or request.stop_asked_at or call.state != "planned":
         raise LostRace("no longer to be sent")
     if claimed is None or call.claimed_until != claimed or claimed <= now:
         raise LostRace("the claim ran out, and with it what was read and checked")
+    _check_caps(call)
     text = call.body.text
     digest = preview.digest_of(request.version)
     if hashlib.sha256(text.encode()).hexdigest() != call.body_hash or digest != request.version.digest:

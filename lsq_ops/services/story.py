@@ -27,6 +27,7 @@ WORDS = {
     "request.failed": "Ended without effect: {gone} of {items} gone",
     "request.stopped": "Stopped: {gone} of {items} gone",
     "request.closed": "Closed by two people",
+    "request.looked_again": "Read once more after the end: {found}",
     "request.rejected": "Rejected by {actor}",
     "request.withdrawn": "Withdrawn by {actor}",
     "request.cancelled": "Cancelled by {actor}; nothing was sent",
@@ -82,9 +83,13 @@ def closing_sentence(request: DeletionRequest) -> str:
     parts = [f"{counts[outcome]:,} {words}" for outcome, words in rest.items() if counts.get(outcome)]
     silent = " No webhook receipt came." if settings.PUBLIC_URL else " No webhook was asked for: PUBLIC_URL is not set."
     receipts = "" if request.attempts.filter(receipts__isnull=False).exists() else silent
-    return (
-        end + (f" {', '.join(parts).capitalize()}." if parts else "") + (receipts if request.attempts.exists() else "")
-    )
+    rest_of_it = f" {', '.join(parts).capitalize()}." if parts else ""
+    later = f" {request.later}" if request.later else _to_come(request)
+    return end + rest_of_it + (receipts if request.attempts.exists() else "") + later
+
+
+def _to_come(request: DeletionRequest) -> str:
+    return f" It is read once more {_clock(request, request.look_again_at)}." if request.look_again_at else ""
 
 
 def outcome_counts(request: DeletionRequest) -> dict[str, int]:

@@ -25,11 +25,11 @@ from lsq_ops.models import (
 )
 from lsq_ops.queue import ring
 
-from . import accounts, notices, reading
+from . import accounts, reading
 from .may import Person, need
+from .settling import settle
 
-FINISHED = ("gone", "already_gone")
-MAY_HAVE_ACTED = ("intent", "accepted", "refused", "unknown")  # an attempt that LeadSquared may have carried out
+BLANK = "LeadSquared shows nothing at all where other records should stay; that is not believed, and read again."
 
 
 def due() -> QuerySet[DeletionCall]:
@@ -93,13 +93,37 @@ def judge(call: DeletionCall) -> None:
             if call.state != "verifying":
                 return
             heard(last_attempt(call))
-            if all(snapshot.complete for snapshot in used):
-                decide(call, used)
+            why = next((snapshot.why for snapshot in used if not snapshot.complete), "") or blank(call, used)
+            _show_blank(call, why)
+            if why:
+                _not_whole(call, why)
             else:
-                _not_whole(call, next(snapshot.why for snapshot in used if not snapshot.complete))
+                decide(call, used)
             settle(request)
     except LostRace:
         return
+
+
+def blank(call: DeletionCall, used: Iterable[ActivitySnapshot]) -> str:
+    """Why a list is not believed that shows nothing at all, of a lead or owner that lives and had more than our items;
+    empty where none does. LeadSquared has answered so when it was ill, and it would prove that everything is gone."""
+    for snapshot in used:
+        if snapshot.records or snapshot.lead_gone or not snapshot.read_at:
+            continue
+        same = call.request.snapshots.filter(subject=snapshot.subject, subject_id=snapshot.subject_id, records__gt=0)
+        earlier = same.filter(complete=True, read_at__lt=snapshot.read_at).order_by("-read_at").first()
+        of = "owner_id" if snapshot.subject == ActivitySnapshot.Subject.OWNER_TASKS else "lead_id"
+        ours = call.version.items.filter(**{of: snapshot.subject_id}).count()
+        if earlier and earlier.records > ours:
+            return BLANK
+    return ""
+
+
+def _show_blank(call: DeletionCall, why: str) -> None:
+    """While all seems gone nothing more of the request is sent; the next reading that shows something ends that."""
+    if (why == BLANK) != (call.contradiction == BLANK):
+        call.strange, call.contradiction = why == BLANK, why if why == BLANK else ""
+        call.save(update_fields=["strange", "contradiction"])
 
 
 def subjects_of(call: DeletionCall) -> list[tuple[str, str]]:
@@ -124,42 +148,26 @@ def decide(call: DeletionCall, used: list[ActivitySnapshot], *, final: bool = Fa
     attempt = last_attempt(call)
     found = reading.found(call.request.kind, used)
     items = list(call.items.all())
-    left = [item for item in items if item.record_id in found]
-    before = _before(call)
-    lost = _lost(call, before, found)
+    left = {item.record_id for item in items if item.record_id in found}
+    before = there_before(call)
+    lost = vanished(call, before, found)
     if any(snapshot.lead_gone for snapshot in used) and call.lead_id:
-        end(
-            call,
-            attempt,
-            "unverifiable",
-            items,
-            set(),
-            before,
-            "the lead was deleted or merged after the send",
-        )
+        end(call, attempt, "unverifiable", items, set(), before, "the lead was deleted or merged after the send")
     elif lost and _alarm(call, lost):
-        end(
-            call,
-            attempt,
-            "over_deleted",
-            items,
-            {i.record_id for i in left},
-            before,
-            f"{len(lost)} records that should stay are gone",
-        )
+        end(call, attempt, "over_deleted", items, left, before, f"{len(lost)} records that should stay are gone")
     elif not left:
         end(call, attempt, "gone", items, set(), before, "")
     elif final or attempt.state == "refused" or (attempt.state == "accepted" and _schedule_over(call)):
         state = "still_present" if len(left) == len(items) else "partial"
-        end(call, attempt, state, items, {i.record_id for i in left}, before, attempt.message)
+        end(call, attempt, state, items, left, before, attempt.message)
     else:
         _read_again(call)
 
 
-def _before(call: DeletionCall) -> Mapping[str, Record]:
+def there_before(call: DeletionCall) -> Mapping[str, Record]:
     """What was there in the readings just before the first send that may have done something: a second one may end
     what the first one did late."""
-    first = call.attempts.filter(state__in=MAY_HAVE_ACTED).order_by("number").first()
+    first = call.attempts.filter(state__in=Attempt.MAY_HAVE_ACTED).order_by("number").first()
     if first is None:
         return {}
     since = call.request.started_at or call.request.created_at
@@ -167,16 +175,16 @@ def _before(call: DeletionCall) -> Mapping[str, Record]:
     return reading.found(call.request.kind, done.values())
 
 
-def _lost(call: DeletionCall, before: Mapping[str, Record], now: Mapping[str, Record]) -> list[Record]:
+def vanished(call: DeletionCall, before: Mapping[str, Record], now: Mapping[str, Record]) -> list[Record]:
     """What was there before the send, nobody asked to delete, and is gone: kept neighbours, and what came since the
     approval. Items of ours are explained, if they are this version's or their call was sent."""
-    vanished = list(before.keys() - now.keys())
+    missing = list(before.keys() - now.keys())
     explained: set[str] = set()
-    ours = Q(version=call.version_id) | Q(call__attempts__state__in=MAY_HAVE_ACTED)
-    for start in range(0, len(vanished), 500):
-        items = DeletionItem.objects.filter(ours, record_id__in=vanished[start : start + 500])
+    ours = Q(version=call.version_id) | Q(call__attempts__state__in=Attempt.MAY_HAVE_ACTED)
+    for start in range(0, len(missing), 500):
+        items = DeletionItem.objects.filter(ours, record_id__in=missing[start : start + 500])
         explained |= set(items.values_list("record_id", flat=True))
-    return [before[record_id] for record_id in vanished if record_id not in explained]
+    return [before[record_id] for record_id in missing if record_id not in explained]
 
 
 def _alarm(call: DeletionCall, lost: list[Record]) -> bool:
@@ -201,13 +209,13 @@ def _mark_strange(call: DeletionCall, note: str) -> None:
 def unsent(call: DeletionCall, readings: Iterable[ActivitySnapshot]) -> dict[str, list[int]]:
     """Outcome -> items (their keys) of a call that isn't sent, by the readings where there are any. A call that was
     to be sent a second time may have done its work the first time: then nothing is called "not sent"."""
-    items, sent = list(call.items.all()), call.attempts.filter(state__in=MAY_HAVE_ACTED).exists()
+    items, sent = list(call.items.all()), call.attempts.filter(state__in=Attempt.MAY_HAVE_ACTED).exists()
     readings = list(readings) or (last_readings(call) if sent else [])
     lead_gone = bool(call.lead_id) and any(snapshot.lead_gone for snapshot in readings)
     if not readings or (sent and lead_gone):
         return {"unverifiable" if sent else "skipped": [item.pk for item in items]}
     found = reading.found(call.request.kind, readings)
-    if sent and (lost := _lost(call, _before(call), found)) and _alarm(call, lost):
+    if sent and (lost := vanished(call, there_before(call), found)) and _alarm(call, lost):
         _mark_strange(call, "More went than was approved.")
     return {
         "gone" if sent else "already_gone": [item.pk for item in items if item.record_id not in found],
@@ -314,90 +322,3 @@ def contradiction(attempt: Attempt, state: str) -> str:
     if state in ("still_present", "partial") and True in said:
         return "The webhook reported success, but the reading shows items still there. Reading decides."
     return ""
-
-
-def settle(request: DeletionRequest) -> None:
-    """Write the request's state from its calls; called under the request's lock after each change of a call."""
-    request = DeletionRequest.objects.select_related("account").get(pk=request.pk)
-    if request.state not in ("running", "needs_attention"):
-        return
-    calls = list(request.version.calls.all())
-    attention = _attention(request, calls)
-    if attention:
-        _to(request, "needs_attention", attention)
-    elif any(not call.is_over for call in calls):
-        _to(request, "running", "")
-    else:
-        _finish(request)
-
-
-def _attention(request: DeletionRequest, calls: list[DeletionCall]) -> str:
-    """Why a person must look, in a sentence; empty where nobody need."""
-    for call in calls:
-        if call.state == "over_deleted":
-            return "More went than was approved."
-        if call.state == "unverifiable":
-            return "A lead can't be read any more: deleted or merged after the send."
-        if call.strange:
-            return call.contradiction
-        if call.state == "verifying" and is_past_grace(call):
-            return "Sent, no clear answer, and still there. Two operators decide: send it a second time, or end it."
-    sent = [call for call in calls if call.is_over and call.state != "skipped"]
-    if sent and not any(call.state == "gone" for call in sent) and any(c.state == "planned" for c in calls):
-        return "The first call did not end as gone; the rest was not sent."
-    return ""
-
-
-def is_past_grace(call: DeletionCall) -> bool:
-    attempt = call.attempts.order_by("-number").first()
-    if attempt is None or attempt.state != "unknown" or call.reads == 0:
-        return False
-    return (db_now() - attempt.intent_at).total_seconds() > timing().grace
-
-
-def to_show() -> QuerySet[DeletionRequest]:
-    """Running requests with an unknown outcome whose grace is over: people must see them."""
-    unknown = Attempt.objects.filter(state="unknown", resolved_at__isnull=True, request__state="running")
-    unknown = unknown.filter(intent_at__lt=db_now() - timedelta(seconds=timing().grace))
-    return DeletionRequest.objects.filter(pk__in=unknown.values("request_id"))
-
-
-def show(request: DeletionRequest) -> None:
-    with audited():
-        DeletionRequest.locked(request.pk)
-        settle(request)
-
-
-def _to(request: DeletionRequest, state: str, attention: str) -> None:
-    if request.state != state:
-        request.move(state, actor="system", state_at=db_now(), attention=attention)
-        if state == "needs_attention":
-            notices.tell([*notices.operators(), *notices.owners(request)], request, "needs attention", attention)
-    elif request.attention != attention:
-        DeletionRequest.objects.filter(pk=request.pk).update(attention=attention)
-
-
-def _finish(request: DeletionRequest) -> None:
-    """All calls are over: the words people see follow from the items' outcomes."""
-    items = request.version.items
-    assert not items.filter(outcome="").exists(), "an item without outcome at the end"
-    done, total = items.filter(outcome__in=FINISHED).count(), items.count()
-    state = (
-        "completed" if done == total else "stopped" if request.stop_asked_at else "failed" if not done else "partial"
-    )
-    now = db_now()
-    no_receipt = not request.attempts.filter(receipts__isnull=False).exists()
-    request.move(
-        state,
-        actor="system",
-        details={"gone": done, "items": total, "no_receipt": no_receipt},
-        state_at=now,
-        ended_at=now,
-        attention="",
-    )
-    notices.tell(
-        notices.owners(request),
-        request,
-        state,
-        f"{done:,} of {total:,} gone from what LeadSquared's API shows.",
-    )

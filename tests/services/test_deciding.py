@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from lsq_ops.models import Decision, DeletionCall, db_now
-from lsq_ops.services import agenda, approval, deciding, people, verifying
+from lsq_ops.services import agenda, approval, deciding, people, settling
 from lsq_ops.services.may import Barred
 
 from .steps import DELETES, attempts, drain, go_on, hurry, let_land, one_call, outcomes, sends, timed, to_the_end
@@ -128,7 +128,7 @@ def test_a_request_that_went_on_meanwhile_is_not_closed(world, unknown, monkeypa
     request, call = unknown
     decision = deciding.propose(world.omar, request, None, "close", "enough")
     timed(monkeypatch, grace=3600)
-    verifying.settle(request)
+    settling.settle(request)
     request.refresh_from_db()
     assert request.state == "running"
     with pytest.raises(Barred, match="running"):
@@ -237,3 +237,36 @@ def test_a_call_on_its_way_this_very_moment_is_not_closed_over(world, monkeypatc
     call.refresh_from_db()
     assert (decision.confirmed_at, call.state) == (None, "sent")
     agenda.tend()
+
+
+def test_the_grace_is_learnt_from_what_calls_needed_until_they_were_seen_done(world, monkeypatch):
+    """Three times the 95th percentile of the last ones, within its bounds; the longest while too few are known."""
+    request = world.pending("activities", "asha")
+    timed(monkeypatch, grace=86_400, grace_least=3_600, grace_learns_from=20)
+    call, now = request.calls.get(), db_now()
+
+    def done(minutes):
+        """A call that was seen done so many minutes after it was sent."""
+        number = DeletionCall.objects.count() + 1
+        DeletionCall.objects.bulk_create(
+            [DeletionCall(request=request, version=draft, number=number, size=1, path="p", state="gone")]
+        )
+        ended = now + timedelta(seconds=number)
+        sent = ended - timedelta(minutes=minutes)
+        DeletionCall.objects.filter(number=number, version=draft).update(sent_at=sent, ended_at=ended)
+
+    draft = world.draft("activities", "bruno").version
+    for _ in range(19):
+        done(60)
+    assert settling.grace(call.request.account) == timedelta(days=1)
+    done(100)
+    assert settling.grace(call.request.account) == timedelta(hours=3)
+    for _ in range(3):
+        done(100)
+    assert settling.grace(call.request.account) == timedelta(minutes=300)
+    for _ in range(200):
+        done(5)
+    assert settling.grace(call.request.account) == timedelta(hours=1)
+    for _ in range(20):
+        done(60 * 23)
+    assert settling.grace(call.request.account) == timedelta(days=1)

@@ -3,6 +3,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier, Thread
 
 import pytest
 from django.db import connections
@@ -238,6 +239,64 @@ def test_the_cap_of_an_hour_makes_the_rest_wait_and_it_goes_on_by_itself(world, 
     assert "cap of 25 items an hour" in request.calls.get(state="planned").note
     timed(monkeypatch, items_per_hour=39)
     assert to_the_end(world, request).state == "completed"
+
+
+def test_two_workers_at_once_do_not_overshoot_the_cap(committed_world, monkeypatch):
+    """The first look at the cap is before both of them; the one that counts is under the account's lock."""
+    world = committed_world
+    request = world.running("activities", "asha", "bruno", "chen")
+    timed(monkeypatch, items_per_hour=12)
+    go_on(world, request, 3)
+    timed(monkeypatch, items_per_hour=DeletionCall.objects.get(state="gone").size + 15)
+    hurry(request)
+    monkeypatch.setattr(running, "_drifted", lambda call, readings: False)
+    monkeypatch.setattr(running, "_look_again", lambda call: [])
+    calls = [running.next_call(), running.next_call()]
+    both = Barrier(2)
+    check = running._check_before
+    monkeypatch.setattr(running, "_check_before", lambda call: (check(call), both.wait(20)))
+
+    def send(call):
+        try:
+            running.send(call)
+        finally:
+            connections.close_all()
+
+    threads = [Thread(target=send, args=[call]) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Attempt.objects.count() == 2
+    assert "cap of" in DeletionCall.objects.get(state="planned").note
+
+
+# --- A list that shows nothing at all ----------------------------------------------------------------------
+
+
+def test_a_list_that_shows_nothing_at_all_before_the_send_is_not_believed(world, mailoutbox):
+    request, call = one_call(world)
+    world.sandbox.faults.set("reading", "empty", match=call.lead_id)
+    drain()
+    call.refresh_from_db()
+    assert (call.state, sends(world)) == ("planned", 0)
+    assert "LeadSquared shows nothing at all" in call.note
+    assert any("nothing at all" in mail.body for mail in mailoutbox)
+    world.sandbox.faults.reset()
+    assert to_the_end(world, request).state == "completed"
+    assert outcomes(request) == {"gone": 12}
+
+
+def test_after_a_day_of_showing_nothing_the_call_is_not_sent(world):
+    request, call = one_call(world)
+    world.sandbox.faults.set("reading", "empty", match=call.lead_id)
+    drain()
+    DeletionRequest.objects.filter(pk=request.pk).update(started_at=db_now() - timedelta(days=1))
+    to_the_end(world, request)
+    call.refresh_from_db()
+    assert (call.state, sends(world)) == ("skipped", 0)
+    assert call.note.startswith("LeadSquared shows nothing at all")
+    assert outcomes(request) == {"skipped": 12}
 
 
 # --- First call, checked before the rest -------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 
 from lsq_ops.models import Account, ActivitySnapshot, DeletionCall, DeletionItem, KeptNeighbour, Task, db_now
 from lsq_ops.sandbox.world import BULK_OWNER_ID, WELL_KNOWN
-from lsq_ops.services import agenda, approval, drafting, reading, story, verifying
+from lsq_ops.services import agenda, approval, drafting, reading, settling, story, verifying
 from tests.world import skip_wait
 
 from .steps import (
@@ -101,7 +101,7 @@ def test_without_a_webhook_it_completes_and_says_that_none_came(world, settings)
     request, _ = sent(world)
     assert to_the_end(world, request).state == "completed"
     settings.PUBLIC_URL = "https://portal.example.com"
-    assert story.closing_sentence(request).endswith("No webhook receipt came.")
+    assert "No webhook receipt came. It is read once more" in story.closing_sentence(request)
 
 
 # --- What a reading proves ---------------------------------------------------------------------------------
@@ -166,6 +166,41 @@ def test_a_worker_that_was_given_up_can_not_change_a_finished_reading(world):
     first = ActivitySnapshot.objects.get(pk=first.pk)
     assert first.complete
     assert first.rows() == rows
+
+
+def test_a_list_that_shows_nothing_at_all_after_the_send_is_not_believed(world):
+    """No "gone", no "more went than was approved": it is shown, nothing more is sent, and it is read again."""
+    world.sandbox.faults.set("effect", "nothing", match="Delete")
+    request, call = sent(world)
+    world.sandbox.faults.set("reading", "empty", match=call.lead_id)
+    hurry(request)
+    drain()
+    call.refresh_from_db()
+    request.refresh_from_db()
+    assert (call.state, request.state, outcomes(request)) == ("verifying", "needs_attention", {"open": 12})
+    assert "shows nothing at all" in request.attention
+    world.sandbox.faults.reset()
+    hurry(request)
+    drain()
+    request.refresh_from_db()
+    assert (request.state, request.attention) == ("running", "")
+
+
+def test_a_day_of_showing_nothing_makes_it_unverifiable(world):
+    request, call = sent(world)
+    world.sandbox.faults.set("reading", "empty", match=call.lead_id)
+    DeletionCall.objects.update(sent_at=db_now() - timedelta(days=2), reads=9)
+    hurry(request)
+    drain()
+    assert outcomes(request) == {"unverifiable": 12}
+    call.refresh_from_db()
+    assert "shows nothing at all" in call.note
+
+
+def test_an_owner_without_any_task_left_is_believed_where_all_of_them_were_to_go(world):
+    request = running_tasks(world, 5, of=5)
+    assert to_the_end(world, request).state == "completed"
+    assert outcomes(request) == {"gone": 5}
 
 
 # --- More went than was approved ---------------------------------------------------------------------------
@@ -246,10 +281,10 @@ def test_a_neighbour_that_another_request_was_sent_to_delete_is_no_alarm(world, 
 def test_the_first_send_is_what_a_second_one_is_measured_by(world):
     """Nothing of what the first send took may be called already gone, or its neighbours forgotten."""
     _, call = sent(world)
-    before = verifying._before(call)
+    before = verifying.there_before(call)
     assert set(call.items.values_list("record_id", flat=True)) <= before.keys()
     DeletionCall.objects.update(sent_at=db_now() - timedelta(days=1))
-    assert verifying._before(call) == before
+    assert verifying.there_before(call) == before
 
 
 @pytest.mark.parametrize(
@@ -378,7 +413,7 @@ def test_an_end_is_told_once_and_its_account_is_right(world, mailoutbox):
     request, _ = sent(world)
     to_the_end(world, request)
     for _ in range(3):
-        verifying.settle(request)
+        settling.settle(request)
         verifying.judge_ready(request)
     drain()
     told = [mail for mail in mailoutbox if mail.subject == f"{request}: completed"]
