@@ -71,3 +71,12 @@ SANDBOX = replace(
 
 def timing() -> Timing:
     return SANDBOX if settings.SANDBOX_MODE else SHIPPED
+
+
+def span(seconds: float) -> str:
+    """A duration in the unit that a person would choose: 40 s, 7 min, 5 h, 3 days."""
+    seconds = max(0, int(seconds))
+    for size, name in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size or (seconds >= size and name != "days"):
+            return f"{seconds // size} {name}"
+    return f"{seconds} s"

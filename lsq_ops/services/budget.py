@@ -8,7 +8,6 @@ writes the reservation with the HTTP deadline as its crash fallback; then sleep 
 import time
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -120,7 +119,7 @@ def size_of(account: Account) -> int:
     ours = _ours(account.rate_calls)
     if account.learnt_calls is None or account.learnt_at is None:
         return ours
-    recovered = int((datetime.now(UTC) - account.learnt_at).total_seconds() // RECOVERS_EVERY)
+    recovered = int((db_now() - account.learnt_at).total_seconds() // RECOVERS_EVERY)
     return max(1, min(ours, account.learnt_calls + recovered))
 
 

@@ -28,7 +28,8 @@ from lsq_ops.models import (
 )
 from lsq_ops.models.audit import canonical
 
-from . import budget, mirror, policy, reading
+from . import mirror, policy, reading
+from .cost import Cost, cost_of
 
 BATCH = 500
 Reading = RequestVersion.Reading
@@ -281,10 +282,7 @@ class Facts:
     same_leads_elsewhere: list[int] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     progress: tuple[int, int] = (0, 0)
-    cost_calls: int = 0
-    cost_seconds: tuple[int, int] = (0, 0)
-    cost_day_percent: float | None = None
-    cap_days: int = 0
+    cost: Cost | None = None
 
 
 def facts(request: DeletionRequest) -> Facts:
@@ -308,7 +306,7 @@ def facts(request: DeletionRequest) -> Facts:
     made.near_misses = _near_misses(version)
     made.shares_over_60 = sum(1 for goes, all_of in version.shares.values() if all_of >= 10 and goes * 10 >= all_of * 6)
     made.same_leads_elsewhere = _elsewhere(request, version)
-    _cost(made, request)
+    made.cost = cost_of(request)
     made.warnings = list(_warnings(made, request, kind.warnings))
     return made
 
@@ -335,17 +333,6 @@ def _elsewhere(request: DeletionRequest, version: RequestVersion) -> list[int]:
     return sorted(set(others.exclude(pk=request.pk).values_list("pk", flat=True)))
 
 
-def _cost(made: Facts, request: DeletionRequest) -> None:
-    """API calls still to come: a reading before and one after each call, of at least two pages each."""
-    account, size = request.account, budget.size_of(request.account)
-    made.cost_calls = made.calls + 4 * max(made.leads, made.calls if request.kind != "tasks" else made.leads + 4)
-    pace = size / account.rate_seconds
-    made.cost_seconds = (int(made.cost_calls / pace) + 1, int(made.cost_calls * 2 / pace) + 60)
-    cap = budget.daily_cap()
-    made.cost_day_percent = round(100 * made.cost_calls / cap, 1) if cap else None
-    made.cap_days = made.items // timing().items_per_day
-
-
 def _warnings(made: Facts, request: DeletionRequest, of_kind: tuple[str, ...]) -> Iterator[str]:
     yield from of_kind
     if request.state == "draft" and (unproven := policy.unproven(request)):
@@ -365,5 +352,5 @@ def _warnings(made: Facts, request: DeletionRequest, of_kind: tuple[str, ...]) -
     if made.same_leads_elsewhere and not request.is_over:
         listed = ", ".join(f"DR-{pk}" for pk in made.same_leads_elsewhere[:5])
         yield f"Some of these leads are in other open requests too: {listed}."
-    if made.cap_days:
-        yield f"The daily cap of {timing().items_per_day:,} items spreads this over {made.cap_days + 1} days."
+    if made.cost and made.cost.needs():
+        yield made.cost.needs()

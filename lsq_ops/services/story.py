@@ -9,8 +9,10 @@ from django.conf import settings
 from django.db.models import Count, Max, Min, Q
 
 from lsq_ops.models import ActivitySnapshot, AuditEvent, DeletionCall, DeletionRequest, db_now
+from lsq_ops.models.timing import span
 
 from . import reading
+from .cost import time_left
 from .may import enough, valid_votes
 
 SHOWN = 300
@@ -146,12 +148,21 @@ def _next_of_running(request: DeletionRequest) -> str:
         return _lapsed(request)
     calls = request.version.calls
     soon = calls.filter(state="verifying").aggregate(t=Min("not_before"))["t"]
+    left = _left(request)
     if soon:
-        return f"Reading back at {_clock(request, soon, seconds=True)}, or when the webhook comes."
+        return f"Reading back at {_clock(request, soon, seconds=True)}, or when the webhook comes.{left}"
     if calls.filter(Q(state="verifying") | Q(state="sent")).exists():
-        return f"Reading back what is left of it now.{_put_off(request)}"
+        return f"Reading back what is left of it now.{_put_off(request)}{left}"
     waiting = calls.filter(state="planned").exclude(note="").first()
-    return f"{waiting.note}{_put_off(request)}" if waiting else "Sending the next call."
+    return f"{waiting.note}{_put_off(request)}{left}" if waiting else f"Sending the next call.{left}"
+
+
+def _left(request: DeletionRequest) -> str:
+    seconds = time_left(request)
+    if seconds is None:
+        return ""
+    low, high = map(span, seconds)
+    return f" About {low} left." if low == high else f" About {low} to {high} left, if nothing is in its way."
 
 
 def _put_off(request: DeletionRequest) -> str:

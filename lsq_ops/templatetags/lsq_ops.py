@@ -18,6 +18,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import JsonLexer
 
 from lsq_ops.models import Account, DeletionItem, db_now
+from lsq_ops.models.timing import span
 
 register = template.Library()
 
@@ -86,15 +87,6 @@ def ago(at: datetime | None) -> str:
     if not at:
         return "never"
     return f"{span((now() - at).total_seconds())} ago"
-
-
-def span(seconds: float) -> str:
-    """A duration in the unit that a person would choose: 40 s, 7 min, 5 h, 3 days."""
-    seconds = max(0, int(seconds))
-    for size, name in ((86400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size or (seconds >= size and name != "days"):
-            return f"{seconds // size} {name}"
-    return f"{seconds} s"
 
 
 # --- Data that somebody else wrote ---

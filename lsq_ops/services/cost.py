@@ -1,0 +1,77 @@
+"""What a request costs of the account's rate budget, how long that takes, and how many days because of the caps.
+
+Times are ranges: how many pages a list has, and who else calls, is not known before.
+"""
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models import Count, Min, Q
+
+from lsq_ops.models import DeletionCall, DeletionRequest, db_now, timing
+
+from . import budget
+
+READINGS = 4  # calls to read a lead before and after its deletion, of two pages each
+OWNER_LISTS = 4  # as many for the lists of a task's owner
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """API calls, seconds (from, to), the share of a day's calls in per cent, and the days that the caps make of it."""
+
+    calls: int
+    seconds: tuple[int, int]
+    day_percent: float | None
+    days: int
+
+    def needs(self) -> str:
+        """Why it takes more than a day, and when it ends; empty where it doesn't."""
+        if self.days < 2:
+            return ""
+        ends = db_now() + timedelta(days=self.days - 1)
+        return f"The daily caps spread this over {self.days} days: it will end on {ends:%A, %d %b}."
+
+
+def cost_of(request: DeletionRequest) -> Cost:
+    """What is still to come of a request that was not sent yet."""
+    version = request.version
+    calls = _calls(request.kind, version.calls_count, version.leads_count)
+    cap, clock = budget.daily_cap(), timing()
+    days = max(math.ceil(version.items_count / clock.items_per_day), math.ceil(calls / cap) if cap else 1)
+    hours_waited = (math.ceil(version.items_count / clock.items_per_hour) - 1) * 3600
+    low, high = _seconds(request, calls, calls)
+    return Cost(
+        calls=calls,
+        seconds=(max(low, hours_waited), max(high, hours_waited + 3600 if hours_waited > 0 else 0)),
+        day_percent=round(100 * calls / cap, 1) if cap else None,
+        days=days,
+    )
+
+
+def time_left(request: DeletionRequest) -> tuple[int, int] | None:
+    """Seconds (from, to) until a running request is done if nothing is in its way; None where that can't be said."""
+    count = request.version.calls.aggregate(
+        planned=Count("id", filter=Q(state="planned")),
+        under_way=Count("id", filter=Q(state__in=("sent", "verifying"))),
+        reads_at=Min("not_before", filter=Q(state="verifying")),
+    )
+    if not count["planned"] + count["under_way"]:
+        return None
+    ours = count["planned"] * (1 + READINGS) + count["under_way"] * READINGS // 2
+    others = DeletionCall.objects.filter(state="planned", request__account=request.account, request__state="running")
+    ahead = others.exclude(request=request).count() * (1 + READINGS)
+    low, high = _seconds(request, ours, ours + ahead)
+    scheduled = (count["reads_at"] - db_now()).total_seconds() if count["reads_at"] else 0
+    return low, max(high, int(scheduled) + 60)
+
+
+def _calls(kind: str, calls: int, leads: int) -> int:
+    """Deletes, and the readings before and after each. A list of tasks serves many calls."""
+    return calls + (READINGS * (leads + OWNER_LISTS) if kind == "tasks" else READINGS * max(leads, calls))
+
+
+def _seconds(request: DeletionRequest, ours: int, everybodys: int) -> tuple[int, int]:
+    pace = budget.size_of(request.account) / request.account.rate_seconds
+    return int(ours / pace) + 1, int(everybodys * 2 / pace) + 60
