@@ -3,7 +3,7 @@
 from .accounts import Account, Beat, BudgetDay, BudgetSlot
 from .audit import AuditEvent, AuditHead, audited, record
 from .calls import Attempt, CallBody, DeletionCall, TaskClaim, WebhookReceipt
-from .clock import db_now
+from .clock import db_now, durable
 from .evidence import ActivitySnapshot, SnapshotContent, SnapshotPage
 from .machine import IllegalMove, LostRace, StateMachine
 from .mirror import Activity, ActivityType, Hold, Lead, Task
@@ -58,6 +58,7 @@ __all__ = [
     "WebhookReceipt",
     "audited",
     "db_now",
+    "durable",
     "record",
     "timing",
 ]

@@ -1,5 +1,7 @@
-"""The one clock. Machines disagree about the time; they share a database."""
+"""The one clock, and what must outlive a power cut. Machines disagree about the time; they share a database."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from django.db import connection
@@ -13,3 +15,21 @@ def db_now() -> datetime:
             return cursor.fetchone()[0].astimezone(UTC)
         cursor.execute("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")
         return datetime.fromisoformat(cursor.fetchone()[0]).replace(tzinfo=UTC)
+
+
+@contextmanager
+def durable() -> Iterator[None]:
+    """The transaction inside is on the disk when it is committed. SQLite's WAL otherwise leaves that to the next
+    checkpoint: a killed process loses nothing then, but a power cut may; PostgreSQL does it anyway."""
+    if connection.vendor != "sqlite" or connection.in_atomic_block:
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA synchronous")
+        usual = cursor.fetchone()[0]
+        cursor.execute("PRAGMA synchronous = FULL")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA synchronous = {int(usual)}")

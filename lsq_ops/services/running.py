@@ -26,6 +26,7 @@ from lsq_ops.models import (
     TaskClaim,
     audited,
     db_now,
+    durable,
     record,
     timing,
 )
@@ -242,7 +243,8 @@ def open_attempt(call: DeletionCall) -> tuple[Attempt, bytes]:
     """The row that says "about to be sent", and the very bytes. Raises Wait or LostRace; then nothing was written."""
     token = secrets.token_urlsafe(32)
     try:
-        with audited():
+        # LeadSquared can't be asked what it was sent: a power cut right behind the send must leave the row.
+        with durable(), audited():
             return _open(call, token)
     except IntegrityError as error:
         other = _under_way(call)

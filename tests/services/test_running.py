@@ -6,7 +6,7 @@ from datetime import timedelta
 from threading import Barrier, Thread
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.db.models import F
 
 from lsq_ops.models import Account, Attempt, DeletionCall, DeletionRequest, Hold, TaskClaim, db_now
@@ -269,6 +269,28 @@ def test_two_workers_at_once_do_not_overshoot_the_cap(committed_world, monkeypat
         thread.join()
     assert Attempt.objects.count() == 2
     assert "cap of" in DeletionCall.objects.get(state="planned").note
+
+
+def test_an_attempt_is_on_the_disk_before_its_first_byte_leaves(committed_world, monkeypatch):
+    """SQLite's usual mode may lose the last commits in a power cut; PostgreSQL's does not."""
+    seen = []
+    opened = running._open
+
+    def watched(call, token):
+        if connection.vendor == "sqlite":
+            seen.append(connection.cursor().execute("PRAGMA synchronous").fetchone()[0])
+        else:
+            cursor = connection.cursor()
+            cursor.execute("SHOW synchronous_commit")
+            seen.append({"on": 2}.get(cursor.fetchone()[0]))
+        return opened(call, token)
+
+    monkeypatch.setattr(running, "_open", watched)
+    one_call(committed_world)
+    drain()
+    assert seen == [2]
+    if connection.vendor == "sqlite":
+        assert connection.cursor().execute("PRAGMA synchronous").fetchone()[0] == 1
 
 
 # --- A list that shows nothing at all ----------------------------------------------------------------------
