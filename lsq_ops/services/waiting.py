@@ -1,5 +1,7 @@
 """Who is next: what waits for a person's decision, and why the rest does not wait for them."""
 
+from django.db.models import Q
+
 from lsq_ops.models import Decision, DeletionRequest
 
 from .may import Person, enough, may, valid_votes
@@ -34,7 +36,10 @@ def not_for(user: Person) -> list[tuple[DeletionRequest, str]]:
 
 
 def open_decisions() -> list[Decision]:
-    return list(Decision.objects.filter(confirmed_at__isnull=True).select_related("request__account", "call"))
+    """Proposed, not confirmed, and still to be decided: a call may have ended by itself meanwhile."""
+    undone = Decision.objects.filter(confirmed_at__isnull=True, request__state__in=DeletionRequest.open_states())
+    undone = undone.filter(Q(call__isnull=True) | Q(call__state="verifying"))
+    return list(undone.select_related("request__account", "call"))
 
 
 def _pending() -> list[DeletionRequest]:

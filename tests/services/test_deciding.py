@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from lsq_ops.models import Decision, DeletionCall, db_now
-from lsq_ops.services import agenda, approval, deciding, people, settling
+from lsq_ops.services import agenda, approval, deciding, people, settling, waiting
 from lsq_ops.services.may import Barred
 
 from .steps import DELETES, attempts, drain, go_on, hurry, let_land, one_call, outcomes, sends, timed, to_the_end
@@ -270,3 +270,15 @@ def test_the_grace_is_learnt_from_what_calls_needed_until_they_were_seen_done(wo
     for _ in range(20):
         done(60 * 23)
     assert settling.grace(call.request.account) == timedelta(days=1)
+
+
+def test_a_proposal_for_a_call_that_ended_by_itself_waits_for_nobody(world, unknown):
+    request, call = unknown
+    deciding.propose(world.omar, request, call, "end", "it has been a day")
+    assert [one.request for one in waiting.open_decisions()] == [request]
+    assert waiting.waiting_for(world.olga) == [request]
+    world.sandbox.world.remove_activities(call.items.values_list("record_id", flat=True))
+    hurry(request)
+    go_on(world, request, 2)
+    assert waiting.open_decisions() == []
+    assert waiting.waiting_for(world.olga) == []
