@@ -94,9 +94,9 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "lsq_ops",  # before django_q: `qcluster` is ours
     "django_q",
     "csp",
-    "lsq_ops",
 ]
 
 MIDDLEWARE = [

@@ -12,6 +12,7 @@ from django.db import InterfaceError, OperationalError
 from django.db.models import Min, Model
 
 from lsq_ops.models import ActivitySnapshot, Beat, DeletionCall, DeletionRequest, db_now, timing
+from lsq_ops.queue import is_stopping
 
 from . import (
     accounts,
@@ -37,7 +38,7 @@ def work(seconds: float | None = None) -> bool:
     """Do what is due until nothing is, or the time is over; True where something is left to do now."""
     until = time.monotonic() + (timing().job if seconds is None else seconds)
     last = until + TURN if seconds is None else None
-    while time.monotonic() < until:
+    while time.monotonic() < until and not is_stopping():
         tend()
         if do_one(last):
             beat()

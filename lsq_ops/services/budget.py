@@ -15,6 +15,7 @@ from django.db.models import F, Q
 
 from lsq_ops.leadsquared.errors import Answer, Cause
 from lsq_ops.models import Account, BudgetDay, BudgetSlot, audited, db_now, record, timing
+from lsq_ops.queue import is_stopping
 
 ALL_TAKEN = 0.2  # seconds until somebody who found no slot looks again; a stamped one is not free before its window
 RECOVERS_EVERY = 3600  # seconds after which one learnt-away call per window is tried again
@@ -37,14 +38,14 @@ class Ticket:
 class Budget:
     """The gate of the API client: `enter` waits for a slot, `leave` stamps the answer's time.
 
-    `until`: the second (monotonic) after which nothing more is asked; OutOfTime then.
+    `until`: the second (monotonic) after which nothing more is asked; OutOfTime then, or when the worker is to end.
     """
 
     def __init__(self, account_id: int, *, until: float | None = None) -> None:
         self.account_id, self.until = account_id, until
 
     def enter(self) -> Ticket:
-        while self.until is None or time.monotonic() < self.until:
+        while self.until is None or (time.monotonic() < self.until and not is_stopping()):
             with transaction.atomic():
                 taken = self._take()
             if taken:

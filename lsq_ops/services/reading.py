@@ -28,7 +28,7 @@ from lsq_ops.models import (
     timing,
 )
 from lsq_ops.models.evidence import pack
-from lsq_ops.queue import ring
+from lsq_ops.queue import is_stopping, ring
 
 from . import accounts, mirror
 from .budget import BudgetSpent, OutOfTime
@@ -163,7 +163,7 @@ def perform(snapshot: Snapshot, until: float | None = None) -> None:
         accounts.pause_account(snapshot.account, by="system", reason=str(no))
         _put_off(snapshot, seconds=timing().read_retries[-1], why=str(no))
     except OutOfTime:
-        if whole_turn and tape and not tape.new:
+        if whole_turn and tape and not tape.new and not is_stopping():
             _try_again(snapshot, TOO_LONG)  # a whole turn, and not one page: it would go on so for ever
         else:
             _put_off(snapshot, seconds=0, tape=tape)

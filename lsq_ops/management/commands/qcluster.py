@@ -1,0 +1,14 @@
+"""`manage.py qcluster`: the workers. In place of django-q2's own command, so that TERM ends them soon."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from lsq_ops.queue import run_cluster
+
+
+class Command(BaseCommand):
+    help = "Runs the workers of this machine. TERM or Ctrl-C ends them when what is under way is finished."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        run_cluster()
