@@ -42,6 +42,12 @@ class Account(models.Model):
     def __str__(self) -> str:
         return self.org_name or self.host
 
+    @classmethod
+    def locked(cls, pk: int) -> "Account":
+        """The account as it is now, under its row's lock (taken after a request's, before the audit head's). Other rows
+        may point at it meanwhile: their foreign keys must not wait for it."""
+        return cls.objects.select_for_update(no_key=True).get(pk=pk)
+
     @property
     def is_paused(self) -> bool:
         return self.paused_at is not None

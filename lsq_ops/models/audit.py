@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import models, transaction
+from django.db import connection, models, transaction
 
 from .clock import db_now
 
@@ -140,6 +140,11 @@ def link_hash(prev_hash: str, event: dict[str, Any]) -> str:
 def _append(events: list[dict[str, str]]) -> None:
     if not events:
         return
+    if connection.vendor == "postgresql":
+        # Django's foreign keys are checked at COMMIT, which would be behind the head's lock: whoever holds a row that
+        # one of them points at, and waits for the head, would wait for ever. So they are checked now.
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     head = AuditHead.objects.select_for_update().get(pk=1)
     at = db_now().isoformat(timespec="microseconds")
     rows = []

@@ -74,7 +74,7 @@ class DeletionRequest(StateMachine):
         audit head."""
         if not transaction.get_connection().in_atomic_block:
             raise RuntimeError("a lock outside a transaction holds nothing")
-        return cls.objects.select_for_update(of=("self",)).select_related("account").get(pk=pk)
+        return cls.objects.select_for_update(of=("self",), no_key=True).select_related("account").get(pk=pk)
 
     @property
     def version(self) -> "RequestVersion":

@@ -160,7 +160,7 @@ def learn(account: Account, facts: KeyUser, *, actor: str) -> Account:
     with audited():
         if account.org_id and facts.org_id and facts.org_id != account.org_id:
             account = _switch(account, facts.org_id)
-        account = Account.objects.select_for_update().get(pk=account.pk)
+        account = Account.locked(account.pk)
         account.org_id, account.org_name = facts.org_id or account.org_id, facts.org_short_code[:200]
         account.key_user, account.key_role = facts.name[:200], facts.role[:100]
         account.time_zone = settings.LSQ_TIME_ZONE or _zone(facts.time_zone) or account.time_zone
@@ -191,7 +191,7 @@ def pause_account(account: Account, *, by: str, reason: str) -> None:
 
 def pause_kind(account: Account, kind: str, *, by: str, reason: str) -> None:
     with audited():
-        account = Account.objects.select_for_update().get(pk=account.pk)
+        account = Account.locked(account.pk)
         if kind not in account.paused_kinds:
             account.paused_kinds[kind] = reason
             account.save(update_fields=["paused_kinds"])
@@ -207,7 +207,7 @@ def resume(user: Person, kind: str = "") -> None:
 
 def resume_account(account: Account, *, by: str, kind: str = "") -> None:
     with audited():
-        account = Account.objects.select_for_update().get(pk=account.pk)
+        account = Account.locked(account.pk)
         if kind:
             if account.paused_kinds.pop(kind, None) is None:
                 raise Barred(f"The kind {kind} is not paused.")

@@ -102,7 +102,7 @@ class Budget:
     def _learn(self, answer: Answer) -> None:
         """LeadSquared said how many calls it takes: everybody waits the window, and N is lowered if it must be."""
         with audited():
-            account = Account.objects.select_for_update().get(pk=self.account_id)
+            account = Account.locked(self.account_id)
             seconds = answer.rate.seconds if answer.rate else account.rate_seconds
             account.hold_until = max(account.hold_until, _epoch() + seconds)
             account.save(update_fields=["hold_until"])

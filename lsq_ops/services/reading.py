@@ -188,7 +188,7 @@ def fill(snapshot: Snapshot, rows: list[dict[str, Any]], *, complete: bool, why:
     packed, sha256 = pack(rows)
     with audited():
         ours = _leased(snapshot)
-        if not ours.select_for_update().exists():
+        if not ours.select_for_update(no_key=True).exists():
             return  # our lease ran out and somebody else reads, or has read: their content stands
         snapshot.pages.all().delete()
         SnapshotContent.objects.create(snapshot=snapshot, packed=packed)
@@ -256,7 +256,7 @@ def _put_off(snapshot: Snapshot, *, seconds: float, why: str = "", tape: Tape | 
     """Give the lease back. With a tape the next turn goes on behind its answers, else it begins anew."""
     with transaction.atomic():
         ours = _leased(snapshot)
-        if not ours.select_for_update().exists():
+        if not ours.select_for_update(no_key=True).exists():
             return
         values: dict[str, Any] = {}
         if tape and tape.stored:

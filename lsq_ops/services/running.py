@@ -254,9 +254,9 @@ def open_attempt(call: DeletionCall) -> tuple[Attempt, bytes]:
 
 def _open(call: DeletionCall, token: str) -> tuple[Attempt, bytes]:
     request, claimed = DeletionRequest.locked(call.request_id), call.claimed_until
-    call = DeletionCall.objects.select_for_update().get(pk=call.pk)
+    call = DeletionCall.objects.select_for_update(no_key=True).get(pk=call.pk)
     # Every attempt of the account passes here one by one: a pause and the caps are in force for the next one.
-    account = Account.objects.select_for_update().get(pk=request.account_id)
+    account = Account.locked(request.account_id)
     now = db_now()
     if account.is_paused or request.kind in account.paused_kinds:
         raise Wait("The account is paused.")
