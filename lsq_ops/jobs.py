@@ -13,5 +13,4 @@ def work(row_id: int | None = None) -> None:
 def beat() -> None:
     """Rung by the watchdog: show that a worker is alive, and find what a lost ring missed."""
     agenda.beat()
-    agenda.catch_up()
     work()

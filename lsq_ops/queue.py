@@ -4,7 +4,10 @@ twenty times, late or never; `jobs.beat` finds what a lost ring missed."""
 import multiprocessing
 
 from django.db import transaction
+from django_q.brokers import get_broker
 from django_q.tasks import async_task
+
+ENOUGH = 8
 
 # Made before the workers are forked, so that all of a cluster's processes share it.
 _stopping = multiprocessing.Event()
@@ -16,8 +19,11 @@ def ring(job: str, row_id: int | None = None) -> None:
 
 
 def _put(job: str, row_id: int | None) -> None:
+    broker = get_broker()
+    if job == "work" and broker.queue_size() >= ENOUGH:
+        return  # so many rings wait already that another one would only make the queue longer
     arguments = () if row_id is None else (row_id,)
-    async_task(f"lsq_ops.jobs.{job}", *arguments, save=False)
+    async_task(f"lsq_ops.jobs.{job}", *arguments, save=False, broker=broker)
 
 
 def is_stopping() -> bool:

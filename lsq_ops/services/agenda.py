@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
@@ -30,6 +30,7 @@ from . import (
 
 Lane = ActivitySnapshot.Lane
 log = logging.getLogger(__name__)
+SWEEP = 10  # seconds
 TURN = 15  # seconds over a job's own that a reading may go on; the queue kills a job after a minute
 LINGER = 3  # seconds: for what is due so soon, it isn't worth going to sleep
 
@@ -39,6 +40,7 @@ def work(seconds: float | None = None) -> bool:
     until = time.monotonic() + (timing().job if seconds is None else seconds)
     last = until + TURN if seconds is None else None
     while time.monotonic() < until and not is_stopping():
+        sweep()
         tend()
         if do_one(last):
             beat()
@@ -122,6 +124,15 @@ def hand_on(request: DeletionRequest) -> None:
     preview.advance(request)
     approval.recheck(request)
     verifying.judge_ready(request)
+
+
+def sweep() -> None:
+    """Catch up, if nobody has done so lately: under load the ring for it would wait behind many others."""
+    now = db_now()
+    swept, made = Beat.objects.get_or_create(name="sweep", defaults={"at": now})
+    late = Beat.objects.filter(name="sweep", at=swept.at, at__lte=now - timedelta(seconds=SWEEP))
+    if made or late.update(at=now):
+        catch_up()
 
 
 def catch_up() -> None:

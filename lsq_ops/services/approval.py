@@ -223,6 +223,11 @@ def _check_reading(version: RequestVersion, now: datetime) -> None:
 
 def _check_items(request: DeletionRequest, now: datetime) -> None:
     version, clock = request.version, timing()
+    if request.account.tested_at is None:
+        # Whose account it is belongs to what is approved: learnt later, it would not be what was approved any more.
+        raise Barred(
+            "It is not known yet whose LeadSquared account this is. Let an operator test the connection first."
+        )
     settled = now - timedelta(seconds=clock.window_settled)
     if version.calls.filter(window_to__gt=settled).exists():
         raise Barred("A window ends less than an hour ago; read again a little later.")

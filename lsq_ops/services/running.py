@@ -40,6 +40,10 @@ WAITS = 10  # seconds until a call that waits for something else looks again
 LOOKING = "Reading what is there just before the send"
 
 
+class Tampered(Exception):
+    """What is stored is not what was approved."""
+
+
 class Wait(Exception):
     """Not now: why, how many seconds until it is looked at again, and who must hear of it."""
 
@@ -115,6 +119,8 @@ def send(call: DeletionCall) -> None:
         _send(call)
     except Wait as wait:
         _put_off(call, wait)
+    except Tampered as why:
+        _show(call, str(why))
     except Barred as no:
         _put_off(call, Wait(str(no), 60))
     except LostRace:
@@ -268,11 +274,7 @@ def _open(call: DeletionCall, token: str) -> tuple[Attempt, bytes]:
     text = call.body.text
     digest = preview.digest_of(request.version)
     if hashlib.sha256(text.encode()).hexdigest() != call.body_hash or digest != request.version.digest:
-        raise Wait(
-            "What is stored is not what was approved; nothing is sent. Call an auditor.",
-            3600,
-            tell=notices.operators(),
-        )
+        raise Tampered("What is stored is not what was approved; nothing is sent. Call an auditor.")
     number = call.attempts.count() + 1
     attempt = Attempt.objects.create(
         account=account,
@@ -305,6 +307,16 @@ def _open(call: DeletionCall, token: str) -> tuple[Attempt, bytes]:
 
 def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _show(call: DeletionCall, why: str) -> None:
+    """The whole request waits for people: two operators can only close it."""
+    with audited():
+        DeletionRequest.locked(call.request_id)
+        DeletionCall.objects.filter(pk=call.pk, state="planned").update(
+            strange=True, contradiction=why, claimed_until=None
+        )
+        settling.settle(call.request)
 
 
 def put_off(call: DeletionCall, why: str) -> None:

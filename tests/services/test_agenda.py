@@ -1,9 +1,13 @@
 """The worker's round: one row that it stumbles over stops no other."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import OperationalError
+from django_q.brokers import get_broker
 
-from lsq_ops.models import ActivitySnapshot, Notice, db_now
+from lsq_ops.models import ActivitySnapshot, Beat, Notice, db_now
+from lsq_ops.queue import ring
 from lsq_ops.sandbox.world import WELL_KNOWN
 from lsq_ops.services import agenda, reading, receiving, running
 
@@ -53,3 +57,25 @@ def test_where_the_database_is_away_all_wait(world, monkeypatch):
         drain()
     monkeypatch.undo()
     assert agenda.do_one()
+
+
+def test_what_a_dead_worker_left_is_found_while_there_is_always_other_work(world, monkeypatch):
+    """The ring for the sweep may wait behind many others: whoever works sweeps when nobody has lately."""
+    swept = []
+    monkeypatch.setattr(agenda, "catch_up", lambda: swept.append(1))
+    agenda.sweep()
+    agenda.sweep()
+    assert len(swept) <= 1
+    Beat.objects.filter(name="sweep").update(at=db_now() - timedelta(seconds=11))
+    swept.clear()
+    agenda.work(0.1)
+    agenda.work(0.1)
+    assert len(swept) == 1
+
+
+def test_rings_do_not_pile_up(committed_db):
+    for _ in range(30):
+        ring("work")
+    assert get_broker().queue_size() == 8
+    ring("beat")
+    assert get_broker().queue_size() == 9

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from lsq_ops.leadsquared.errors import LeadNotFound
-from lsq_ops.models import ActivitySnapshot, DeletionRequest, RequestVersion, db_now
+from lsq_ops.models import Account, ActivitySnapshot, DeletionRequest, RequestVersion, db_now
 from lsq_ops.sandbox.world import WELL_KNOWN
-from lsq_ops.services import agenda, approval, drafting, reading
+from lsq_ops.services import accounts, agenda, approval, drafting, reading
 from lsq_ops.services.may import Barred
 
 from .steps import drain, hurry, timed
@@ -155,6 +155,57 @@ def test_one_reading_is_ordered_once_however_often_it_is_asked_for(world):
     assert ActivitySnapshot.objects.count() == 2
 
 
+def test_a_reading_that_another_worker_claims_between_look_and_claim_is_theirs(world, monkeypatch):
+    reading.order(world.account, [("lead_activities", ASHA)], reading.Lane.MIRROR, since=db_now())
+    begun, theirs = reading._begun, db_now() + timedelta(minutes=1)
+
+    def quicker(snapshot, now):
+        ActivitySnapshot.objects.filter(pk=snapshot.pk).update(claimed_until=theirs)
+        return begun(snapshot, now)
+
+    monkeypatch.setattr(reading, "_begun", quicker)
+    assert reading.claim([reading.Lane.MIRROR]) is None
+    assert ActivitySnapshot.objects.get().claimed_until == theirs
+
+
+def test_a_worker_that_gives_up_late_on_a_reading_does_not_count_a_try_of_the_next_one(world):
+    reading.order(world.account, [("lead_activities", ASHA)], reading.Lane.MIRROR, since=db_now())
+    first = reading.claim([reading.Lane.MIRROR])
+    ActivitySnapshot.objects.update(claimed_until=db_now() - timedelta(seconds=1))
+    second = reading.claim([reading.Lane.MIRROR])
+    reading.put_off(first, "too late")
+    snapshot = ActivitySnapshot.objects.get()
+    assert (snapshot.tries, snapshot.claimed_until) == (0, second.claimed_until)
+
+
+def test_a_reading_that_was_not_whole_is_ordered_anew(world, monkeypatch):
+    timed(monkeypatch, read_retries=())
+    since = db_now()
+    world.sandbox.faults.set("answer", "502", match="ProspectActivity.svc/Retrieve")
+    reading.order(world.account, [("lead_activities", ASHA)], reading.Lane.MIRROR, since=since)
+    drain()
+    reading.order(world.account, [("lead_activities", ASHA)], reading.Lane.MIRROR, since=since)
+    assert ActivitySnapshot.objects.filter(read_at__isnull=False, complete=False).count() == 1
+    assert ActivitySnapshot.objects.filter(read_at__isnull=True).count() == 1
+
+
+def test_a_hundred_leads_and_more_are_ordered_once_too(world):
+    subjects = [("lead_activities", f"lead-{number}") for number in range(101)]
+    since = db_now()
+    assert len(reading.order(world.account, subjects, reading.Lane.MIRROR, since=since)) == 101
+    assert reading.order(world.account, subjects, reading.Lane.MIRROR, since=since) == []
+
+
+def test_a_day_whose_calls_are_used_up_is_no_failed_try(world, settings):
+    settings.LSQ_DAILY_LIMIT = 1
+    reading.order(world.account, [("lead_activities", ASHA)], reading.Lane.MIRROR, since=db_now())
+    drain()
+    snapshot = ActivitySnapshot.objects.get()
+    assert (snapshot.read_at, snapshot.tries) == (None, 0)
+    assert "The 1 calls of today are used up" in snapshot.why
+    assert snapshot.not_before > db_now() + timedelta(minutes=9)
+
+
 @pytest.mark.parametrize(("step", "before"), [("perform", True), ("fill", False)])
 def test_a_draft_whose_worker_was_killed_is_read_all_the_same(world, monkeypatch, step, before):
     world.mirror_leads("asha")
@@ -299,3 +350,15 @@ def test_who_asked_for_the_first_one_asked_for_its_clone_too(world):
     copy.refresh_from_db()
     with pytest.raises(Barred, match="asked for"):
         vote(world.arun, copy)
+
+
+def test_nothing_is_submitted_before_it_is_known_whose_account_it_is(world):
+    """The account's OrgId is part of the digest: learnt later, what was approved would look like something else."""
+    request = world.draft()
+    Account.objects.update(tested_at=None)
+    request.refresh_from_db()
+    with pytest.raises(Barred, match="not known yet whose LeadSquared account this is"):
+        approval.submit(world.rita, request)
+    world.account = accounts.test_connection(world.omar)
+    request.refresh_from_db()
+    approval.submit(world.rita, request)

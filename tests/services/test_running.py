@@ -227,6 +227,7 @@ def test_bytes_that_are_not_what_was_approved_never_leave_and_somebody_is_told(w
     monkeypatch.setattr(preview, "digest_of", lambda version: "0" * 64)
     go_on(world, request, 2)
     assert (sends(world), attempts(request)) == (0, [])
+    assert request.state == "needs_attention"
     assert "not what was approved" in request.attention
     assert sum("not what was approved" in mail.body for mail in mailoutbox if mail.to == ["omar@example.com"]) == 1
 
