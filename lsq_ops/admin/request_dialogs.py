@@ -12,7 +12,7 @@ from lsq_ops.admin.dialogs import dialog
 from lsq_ops.admin.drafting import DraftForm
 from lsq_ops.admin.request_forms import CountForm, DecisionForm, DigestForm, ProposeForm, ReasonForm, VoteForm
 from lsq_ops.models import Decision, DeletionCall, DeletionItem, DeletionRequest
-from lsq_ops.services import approval, deciding, drafting, preview, verifying
+from lsq_ops.services import approval, deciding, drafting, preview, verifying, waiting
 from lsq_ops.services.may import enough, standing_vote, valid_votes
 
 DECIDE = "lsq_ops/request/decide.html"
@@ -69,11 +69,11 @@ def propose_form(request: HttpRequest, obj: DeletionRequest) -> Any:
 
 
 def open_decisions(obj: DeletionRequest) -> Any:
-    return obj.decisions.filter(confirmed_at__isnull=True).select_related("proposed_by", "call")
+    return waiting.open_decisions().filter(request=obj)
 
 
 def proposed(request: HttpRequest, obj: DeletionRequest) -> Decision | None:
-    """The open decision that the address names, or the first one."""
+    """The open decision that the address names, or the newest one."""
     rows = open_decisions(obj)
     return rows.filter(pk=request_forms.number_in(request, "decision")).first() or rows.first()
 

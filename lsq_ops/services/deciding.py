@@ -32,7 +32,7 @@ def propose(user: Person, request: DeletionRequest, call: DeletionCall | None, c
             others = [person for person in notices.operators() if person.pk != user.pk]
             notices.tell(others, request, "confirm a decision", f"{user} proposes to {made.get_choice_display()}.")
     except IntegrityError:
-        raise Barred("Somebody has proposed a decision already; confirm that one.") from None
+        raise Barred("Somebody has proposed a decision already: confirm that one, or close the request.") from None
     return made
 
 

@@ -1,6 +1,6 @@
 """Who is next: what waits for a person's decision, and why the rest does not wait for them."""
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from lsq_ops.models import Decision, DeletionRequest
 
@@ -35,11 +35,11 @@ def not_for(user: Person) -> list[tuple[DeletionRequest, str]]:
     return [(request, verdict.why) for request in _pending() if not (verdict := may(user, "vote", request))]
 
 
-def open_decisions() -> list[Decision]:
-    """Proposed, not confirmed, and still to be decided: a call may have ended by itself meanwhile."""
+def open_decisions() -> QuerySet[Decision]:
+    """Proposed, not confirmed, and still to be decided: a call may have ended by itself meanwhile. The newest first."""
     undone = Decision.objects.filter(confirmed_at__isnull=True, request__state__in=DeletionRequest.open_states())
     undone = undone.filter(Q(call__isnull=True) | Q(call__state="verifying"))
-    return list(undone.select_related("request__account", "call"))
+    return undone.select_related("request__account", "call", "proposed_by").order_by("-id")
 
 
 def _pending() -> list[DeletionRequest]:

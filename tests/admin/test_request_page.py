@@ -7,8 +7,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from lsq_ops.models import AuditEvent, DeletionItem, DeletionRequest, ItemContent, Vote
-from lsq_ops.services import approval
+from lsq_ops.models import AuditEvent, Decision, DeletionItem, DeletionRequest, ItemContent, Vote, db_now
+from lsq_ops.services import approval, deciding
 
 HOSTILE = '<script>alert("x")</script> \u202etxt.exe {{ 7*7 }}'
 
@@ -281,3 +281,21 @@ def test_home_says_what_waits_and_why_the_rest_does_not(world):
     assert "Nothing waits for your decision" in html
     assert "not for me: You have voted on this version already" in html
     assert f"DR-{request.pk}" in client_of(world.rita).get(home).content.decode()
+
+
+def test_a_proposal_that_is_no_longer_to_be_decided_does_not_hide_the_one_that_is(world):
+    """The call ended by itself, its lead is gone: what is left is to close the request, and that can be confirmed."""
+    request = world.running("activities", "asha")
+    call = request.calls.get()
+    DeletionRequest.objects.filter(pk=request.pk).update(state="needs_attention", attention="can't be read any more")
+    Decision.objects.create(
+        request=request, call=call, choice="end", reason="old", proposed_by=world.omar, proposed_at=db_now()
+    )
+    assert "confirm_decision" not in pressable(look(world.olga, request))  # the call is not being read back
+    request.refresh_from_db()
+    deciding.propose(world.omar, request, None, "close", "nothing can be done")
+    html = words(client_of(world.olga).get(page(request, "confirm_decision")).content.decode())
+    assert "nothing can be done" in html
+    client_of(world.olga).post(page(request, "confirm_decision"), {"decision": Decision.objects.latest("id").pk})
+    request.refresh_from_db()
+    assert request.state == "closed"

@@ -280,5 +280,5 @@ def test_a_proposal_for_a_call_that_ended_by_itself_waits_for_nobody(world, unkn
     world.sandbox.world.remove_activities(call.items.values_list("record_id", flat=True))
     hurry(request)
     go_on(world, request, 2)
-    assert waiting.open_decisions() == []
+    assert not waiting.open_decisions().exists()
     assert waiting.waiting_for(world.olga) == []
