@@ -56,8 +56,10 @@ def postgres() -> Iterator[str]:
         port = free_port()
         command = [str(binaries / "postgres"), "-D", str(data), "-p", str(port), "-k", "", "-h", "127.0.0.1"]
         command += [word for setting in FAST for word in ("-c", setting)]
+        url = f"postgres://tests@127.0.0.1:{port}/postgres"
         with _running(command, port, folder, user):
-            yield f"postgres://tests@127.0.0.1:{port}/postgres"
+            _wait_until_it_answers(url)
+            yield url
 
 
 @contextlib.contextmanager
@@ -134,3 +136,18 @@ def _wait_for(port: int, server: "subprocess.Popen[bytes]", log: Path) -> None:
                 return
         time.sleep(0.05)
     raise RuntimeError(f"{server.args} did not start: {log.read_text(errors='replace')[-2000:]}")
+
+
+def _wait_until_it_answers(url: str) -> None:
+    """PostgreSQL listens before it is ready: "the database system is starting up"."""
+    import psycopg
+
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            psycopg.connect(url).close()
+            return
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
