@@ -113,7 +113,7 @@ def after(snapshot: ActivitySnapshot) -> None:
     hand_on(snapshot.request)
     if snapshot.lane == Lane.SEND:
         # A call that waited for this reading need not wait its second out.
-        DeletionCall.objects.filter(request=snapshot.request, state="planned", not_before__gt=db_now(), tries=0).filter(
+        DeletionCall.objects.filter(request=snapshot.request, state="planned", not_before__gt=db_now()).filter(
             note=f"{running.LOOKING}."
         ).update(not_before=None)
 
