@@ -1,12 +1,16 @@
 """The chain: complete, in order, and it tells what was done to it."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, connections
 
-from lsq_ops.models import AuditEvent, audited, guards, record
+from lsq_ops.models import AuditEvent, DeletionRequest, audit, audited, guards, record
 from lsq_ops.models.audit import OutsideAudited, canonical
 from lsq_ops.services import trail
+
+from .test_states import bare_request
 
 
 def test_an_event_outside_a_transaction_is_refused(db):
@@ -27,6 +31,32 @@ def test_what_is_rolled_back_is_not_told(db):
             raise RuntimeError
         tell(3)
     assert list(AuditEvent.objects.order_by("seq").values_list("object_id", flat=True)) == ["1", "3"]
+
+
+def test_a_change_whose_event_can_not_be_written_does_not_happen(people, monkeypatch):
+    request = bare_request(people)
+    monkeypatch.setattr(audit, "_append", None)
+    with pytest.raises(TypeError):
+        request.move("withdrawn", actor="test")
+    assert DeletionRequest.objects.get(pk=request.pk).state == "draft"
+
+
+def test_many_writers_at_once_make_one_chain(committed_db):
+    """The head is locked before it is read: nobody continues a link that somebody else has continued."""
+
+    def write(number: int) -> None:
+        try:
+            for _ in range(10):
+                with audited():
+                    tell(number)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(6) as writers:
+        for done in [writers.submit(write, number) for number in range(6)]:
+            done.result()
+    assert AuditEvent.objects.count() == 60
+    assert trail.verify().ok
 
 
 def test_numbers_have_no_gap_and_the_chain_verifies(db):

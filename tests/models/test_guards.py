@@ -3,8 +3,8 @@
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from lsq_ops.models import Attempt, AuditEvent, DeletionRequest, Vote, audited, db_now, guards
-from lsq_ops.services import approval, people, running
+from lsq_ops.models import Attempt, AuditEvent, Decision, DeletionRequest, Vote, WebhookReceipt, audited, db_now, guards
+from lsq_ops.services import approval, drafting, people, running
 from tests.world import skip_wait
 
 
@@ -173,9 +173,7 @@ def test_the_gate_is_shut_for_a_call_that_is_over(world):
 
 def test_no_second_send_without_two_people(world):
     request = world.running()
-    first = attempt(request)
-    Attempt.objects.filter(pk=first.pk).update(state="unknown")
-    Attempt.objects.filter(pk=first.pk).update(resolved_at=db_now())
+    no_clear_answer(attempt(request))
     with pytest.raises(DatabaseError, match="second send"), transaction.atomic():
         attempt(request, number=2)
 
@@ -197,7 +195,104 @@ def test_an_outcome_is_written_once(world):
     assert "written once" in refused("UPDATE lsq_ops_deletionitem SET outcome = 'skipped' WHERE id = %s", item.pk)
 
 
-def cast(request: DeletionRequest, voter, grant, digest: str | None = None) -> Vote:
+def test_the_gate_is_shut_until_the_undo_time_is_over(world):
+    request = world.approved(world.pending())
+    assert request.state == "approved"
+    with pytest.raises(DatabaseError, match="the gate is shut"), transaction.atomic():
+        attempt(request)
+
+
+def test_bytes_that_were_not_approved_do_not_pass_the_gate(world):
+    request = world.running()
+    with pytest.raises(DatabaseError, match="the gate is shut"), transaction.atomic():
+        attempt(request, body_hash="0" * 64)
+
+
+APPROVE = "UPDATE lsq_ops_deletionrequest SET state = 'approved' WHERE id = %s"
+
+
+def test_a_vote_that_was_taken_back_does_not_approve(world):
+    request = world.pending("activities", "bruno")
+    made = cast(request, world.arun, world.arun.grants.get())
+    cast(request, world.arun, world.arun.grants.get(), decision="withdrawn", takes_back=made)
+    cast(request, world.dana, world.dana.grants.get())
+    assert "needs its votes" in refused(APPROVE, request.pk)
+
+
+def test_two_votes_of_one_team_do_not_stand_for_two_teams(world):
+    request = world.pending("stage_history", "asha", days=90)
+    assert (request.version.approvals_needed, request.version.teams_needed) == (2, 2)
+    for person in (world.arun, world.vera):
+        grant = person.grants.first() or people._grant(person, world.arun.grants.get().team, by="test")
+        cast(request, person, grant)
+    assert "needs its votes" in refused(APPROVE, request.pk)
+
+
+def test_who_edited_it_does_not_vote_on_it(world):
+    request = world.draft()
+    people.set_roles(world.pia, world.arun, {"Requester", "Approver"})
+    drafting.reread(type(world.arun).objects.get(pk=world.arun.pk), request)
+    world.work()
+    request.refresh_from_db()
+    approval.submit(world.rita, request)
+    request.refresh_from_db()
+    with pytest.raises(DatabaseError, match="made, edited or asked for"), transaction.atomic():
+        cast(request, world.arun, world.arun.grants.get())
+
+
+# --- Decisions and receipts --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unclear(world):
+    """A running request whose only attempt has no clear answer and was resolved, as if it were to be sent again."""
+    request = world.running()
+    no_clear_answer(attempt(request))
+    return request
+
+
+def test_a_proposal_alone_opens_no_second_send_and_a_decision_opens_one(world, unclear):
+    decision = propose(unclear, world.omar)
+    with pytest.raises(DatabaseError, match="second send"), transaction.atomic():
+        attempt(unclear, number=2)
+    Decision.objects.filter(pk=decision.pk).update(confirmed_by=world.olga, confirmed_at=db_now())
+    no_clear_answer(attempt(unclear, number=2))
+    with pytest.raises(DatabaseError, match="second send"), transaction.atomic():
+        attempt(unclear, number=3)
+
+
+def test_nobody_confirms_their_own_decision_or_one_on_their_own_request(world, unclear):
+    with pytest.raises(DatabaseError, match="who isn't involved"), transaction.atomic():
+        propose(unclear, world.rita)
+    decision = propose(unclear, world.omar)
+    for person in (world.omar, world.rita):
+        with pytest.raises(DatabaseError, match="a second person who isn't involved"), transaction.atomic():
+            Decision.objects.filter(pk=decision.pk).update(confirmed_by=person, confirmed_at=db_now())
+
+
+def test_what_an_attempt_and_its_receipts_say_stays(world, unclear):
+    made = unclear.attempts.get()
+    now = db_now()
+    assert "written once" in refused("UPDATE lsq_ops_attempt SET resolved_at = NULL WHERE id = %s", made.pk)
+    receipt = WebhookReceipt.objects.create(attempt=made, body_hash="0" * 64, body=b"", first_at=now, last_at=now)
+    refused("UPDATE lsq_ops_webhookreceipt SET body_hash = 'x' WHERE id = %s", receipt.pk)
+    refused("DELETE FROM lsq_ops_webhookreceipt WHERE id = %s", receipt.pk)
+
+
+def no_clear_answer(made: Attempt) -> None:
+    Attempt.objects.filter(pk=made.pk).update(state="unknown")
+    Attempt.objects.filter(pk=made.pk).update(resolved_at=db_now())
+
+
+def propose(request: DeletionRequest, person) -> Decision:
+    call = request.version.calls.first()
+    return Decision.objects.create(
+        request=request, call=call, choice="resend", reason="looked", proposed_by=person, proposed_at=db_now()
+    )
+
+
+def cast(request: DeletionRequest, voter, grant, **other) -> Vote:
+    facts = {"decision": "approve", "digest": request.version.digest, **other}
     return Vote.objects.create(
         request=request,
         version=request.version,
@@ -205,15 +300,15 @@ def cast(request: DeletionRequest, voter, grant, digest: str | None = None) -> V
         voter_name=str(voter),
         grant=grant,
         team=grant.team,
-        decision="approve",
-        digest=request.version.digest if digest is None else digest,
         at=db_now(),
+        **facts,
     )
 
 
-def attempt(request: DeletionRequest, number: int = 1, digest: str | None = None) -> Attempt:
+def attempt(request: DeletionRequest, number: int = 1, **other) -> Attempt:
     call = request.version.calls.first()
     now = db_now()
+    facts = {"digest": request.version.digest, "body_hash": call.body_hash, **other}
     return Attempt.objects.create(
         account=request.account,
         request=request,
@@ -221,9 +316,8 @@ def attempt(request: DeletionRequest, number: int = 1, digest: str | None = None
         call=call,
         number=number,
         lead_id=call.lead_id,
-        digest=request.version.digest if digest is None else digest,
-        body_hash=call.body_hash,
         token_hash=running.token_hash(f"{now}{number}"),
         intent_at=now,
         lease_until=now,
+        **facts,
     )

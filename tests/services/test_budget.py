@@ -11,7 +11,7 @@ from threading import Barrier, Thread
 import pytest
 from django.db import connections
 
-from lsq_ops.leadsquared.errors import Answer, Cause, Outcome, RateLimited
+from lsq_ops.leadsquared.errors import Answer, Cause, Outcome, Rate, RateLimited
 from lsq_ops.models import Account, BudgetDay, BudgetSlot, db_now
 from lsq_ops.models.timing import SANDBOX
 from lsq_ops.services import accounts, budget, reading
@@ -56,6 +56,45 @@ def test_a_rate_answer_makes_everybody_wait_and_is_learnt_from(world):
     assert account.learnt_calls == 8  # 10 less the reserve of a fifth
     assert account.hold_until > db_now().timestamp() + 3
     assert budget.size_of(account) == 8
+
+
+def rate_answer(calls: int, seconds: int) -> Answer:
+    return Answer("read", Outcome.TURNED_AWAY, Cause.RATE, status=429, rate=Rate(calls, seconds))
+
+
+def test_one_burst_of_refusals_is_one_lesson(people):
+    gate = budget.Budget(people.account.pk)
+    for _ in range(3):
+        gate.leave(budget.Ticket(0, ""), rate_answer(25, 5))
+    assert accounts.current_account().learnt_calls == 19  # the 20 that are ours, less one
+    Account.objects.update(learnt_at=ago(0.01))
+    gate.leave(budget.Ticket(0, ""), rate_answer(25, 5))
+    assert accounts.current_account().learnt_calls == 18
+
+
+def test_a_shorter_wait_does_not_end_a_longer_one(people):
+    gate = budget.Budget(people.account.pk)
+    gate.leave(budget.Ticket(0, ""), rate_answer(25, 60))
+    gate.leave(budget.Ticket(0, ""), rate_answer(25, 5))
+    assert accounts.current_account().hold_until > db_now().timestamp() + 50
+
+
+def test_nobody_calls_while_leadsquared_wants_us_to_wait(people):
+    gate = budget.Budget(people.account.pk)
+    gate.leave(gate.enter(), None)
+    Account.objects.update(hold_until=db_now().timestamp() + 30)
+    assert 29 < gate._take()[1] <= 30
+
+
+def test_an_answer_after_its_slot_was_taken_over_frees_nothing(one_slot):
+    late = one_slot.enter()
+    BudgetSlot.objects.update(free_at=db_now().timestamp() - 1)  # its crash fallback is over
+    one_slot.enter()
+    one_slot.leave(late, Answer("read", Outcome.ACCEPTED, Cause.NONE))
+    slot = BudgetSlot.objects.get()
+    assert slot.ticket not in ("", late.key)
+    assert slot.free_at > db_now().timestamp() + 30
+    assert budget.in_window(accounts.current_account()) == 1
 
 
 def test_what_was_learnt_is_recovered_slowly(people):
