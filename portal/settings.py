@@ -160,6 +160,7 @@ def _database(url: str) -> dict:
     config: dict = environ.Env.db_url_config(url)
     if config["ENGINE"] == "django.db.backends.sqlite3":
         config["OPTIONS"] = {**_SQLITE, **config.get("OPTIONS", {})}
+        config["CONN_MAX_AGE"] = 60  # a new connection with its pragmas costs more than most requests
     elif config["ENGINE"] == "django.db.backends.postgresql":
         config.update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
     else:

@@ -1,6 +1,8 @@
 """Calls of a request, their attempts, and what came back: the part that must never lie."""
 
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import F
@@ -190,8 +192,10 @@ class WebhookReceipt(models.Model):
             first_at=now,
             last_at=now,
         )
+        # One statement is a transaction of its own; inside of another one a refusal must not spoil that.
+        alone: AbstractContextManager[Any] = transaction.atomic() if connection.in_atomic_block else nullcontext()
         try:
-            with transaction.atomic():
+            with alone:
                 if receipt._insert_if_new(most):
                     return True
         except IntegrityError:
