@@ -1,0 +1,31 @@
+"""A small share of `./dev chaos` for every day, and the proof that the harness notices an engine that is broken."""
+
+import pytest
+from django.db import connection
+
+from tests.chaos import oneprocess
+from tests.chaos.variants import VARIANTS
+
+FAULTS = 60
+SCENARIOS = 20  # within so many a broken engine must be caught
+
+
+@pytest.mark.usefixtures("committed_db")
+def test_sixty_faults_leave_nothing_wrong():
+    total = oneprocess.run(7, FAULTS)
+    assert total.clean, total.troubles
+    assert total.faults >= FAULTS
+
+
+@pytest.mark.usefixtures("committed_db")
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_broken_engine_is_caught(name):
+    if connection.vendor != "sqlite":
+        return  # what is broken here stands above the database
+    variant = VARIANTS[name]
+    with variant.broken(), oneprocess.Harness() as harness:
+        for seed in range(SCENARIOS):
+            sums = harness.scenario(seed, variant.provoke())
+            if getattr(sums, variant.number):
+                return
+    pytest.fail(f"{name} was broken, and {variant.number} is 0 after {SCENARIOS} scenarios")
