@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 def receive(token: str, body: bytes, content_type: str) -> None:
     """Keep the body as a receipt of its attempt, and ring. An unknown token leaves no row."""
-    attempt = Attempt.objects.filter(token_hash=token_hash(token)).values_list("pk", "request_id").first()
+    attempt = Attempt.of_token(token_hash(token))
     if attempt is None:
         log.info("webhook for an unknown token")
         return
