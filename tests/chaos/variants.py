@@ -38,8 +38,8 @@ def compare_and_set() -> Iterator[None]:
             self.state = to
             record(f"{self.NOUN}.{to}", self, actor=actor, before=seen, after=to, **(details or {}))
 
-    dropped = ("moves", "one_outcome", "second_send", "gate")
-    with patch.object(StateMachine, "move", move), _open_blindly(), _without(*dropped):
+    rules, indexes = ("moves", "one_outcome", "second_send", "gate", "new_key"), ("call", "lead")
+    with patch.object(StateMachine, "move", move), _open_blindly(), _without(*rules, one_attempt_per=indexes):
         yield
 
 
@@ -95,13 +95,15 @@ def rate() -> Iterator[None]:
 
 
 @contextmanager
-def _without(*rules: str) -> Iterator[None]:
-    """Every prepared database loses these guards."""
+def _without(*rules: str, one_attempt_per: tuple[str, ...] = ()) -> Iterator[None]:
+    """Every prepared database loses these guards, and these unique indexes of the unresolved attempts."""
     really = Databases.prepare
 
-    def prepare(self: Databases, name: str) -> str:
-        made = really(self, name)
+    def prepare(self: Databases, wanted: str) -> str:
+        made = really(self, wanted)
         with connection.cursor() as cursor:
+            for name in one_attempt_per:
+                cursor.execute(f"DROP INDEX one_unresolved_attempt_per_{name}")
             for guard in guards.GUARDS:
                 if guard.rule in rules:
                     on = "" if connection.vendor == "sqlite" else f" ON {guard.table}"

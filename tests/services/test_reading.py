@@ -1,6 +1,7 @@
 """Readings: what may be concluded from them, how old they may be, and what a draft makes of them."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -112,6 +113,44 @@ def test_a_lead_that_one_page_denies_and_another_shows_is_neither_gone_nor_empty
     drain()
     snapshot = ActivitySnapshot.objects.last()
     assert (snapshot.complete, snapshot.lead_gone) == (False, False)
+
+
+class Said:
+    """A client that says what it is told to."""
+
+    def __init__(self, lists=(), leads=()):
+        self.lists, self.leads = iter(lists), leads
+
+    def _listing(self, *args, **kwargs):
+        records = [SimpleNamespace(id=name, raw={"Id": name}) for name in next(self.lists)]
+        return SimpleNamespace(records=records, complete=True, why="")
+
+    activities = tasks_by_lead = tasks_by_owner = _listing
+
+    def lead(self, prospect_id):
+        return prospect_id if prospect_id in self.leads else None
+
+
+@pytest.mark.parametrize("subject", ["lead_activities", "lead_tasks"])
+@pytest.mark.parametrize(("leads", "gone"), [((), True), ((ASHA,), False)])
+def test_an_empty_list_may_be_that_of_a_lead_that_is_gone(people, subject, leads, gone):
+    snapshot = ActivitySnapshot(account=people.account, subject=subject, subject_id=ASHA)
+    assert reading._read(Said([[]], leads), snapshot) == ([], True, "", gone)
+
+
+@pytest.mark.parametrize("lists", [(["open"], [], []), ([], ["done"], []), ([], [], ["reopened"])])
+def test_an_owners_task_is_found_open_completed_or_reopened_in_between(lists):
+    rows, complete, _, _ = reading._owner_tasks(Said(lists), "owner")
+    assert ([row["Id"] for row in rows], complete) == ([name for names in lists for name in names], True)
+
+
+def test_of_two_readings_the_later_one_counts(world):
+    request, since = world.draft(), db_now()
+    subject = ("lead_activities", ASHA)
+    for _ in range(2):
+        reading.order(world.account, [subject], reading.Lane.MIRROR, since=db_now(), request=request)
+        drain()
+    assert reading.finished(request, since)[subject] == ActivitySnapshot.objects.order_by("id").last()
 
 
 # --- Workers that compete or die ---------------------------------------------------------------------------
