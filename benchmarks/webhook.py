@@ -107,7 +107,7 @@ class Bench:
         """The worker is at work before the first post, and is waited for until no receipt waits for it."""
         with (
             deployment.background("sandbox", self.environment, *self.sandbox),
-            deployment.background("worker", self.environment, "manage.py", "qcluster"),
+            deployment.background("worker", self.environment, "manage.py", "worker"),
         ):
             time.sleep(5)
             figure, begun = self.measure("worker", self.distinct()), time.monotonic()

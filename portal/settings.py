@@ -94,9 +94,9 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "lsq_ops",  # before django_q: `qcluster` is ours
     "django_q",
     "csp",
+    "lsq_ops",  # last: it takes the others' admin pages away, and one of them runs any code
 ]
 
 MIDDLEWARE = [

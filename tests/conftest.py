@@ -117,7 +117,7 @@ def empty_redis() -> None:
 
 @pytest.fixture
 def process_environment(committed_db: str) -> dict[str, str]:
-    """The environment for a process on the same committed data: manage.py qcluster, a web server."""
+    """The environment for a process on the same committed data: manage.py worker, a web server."""
     return {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": committed_db}
 
 

@@ -309,7 +309,7 @@ def test_a_killed_cluster_works_again(up: Up) -> None:
 
     up.start()
     first = wait_for(beat)
-    cluster = [number for number in up.family() if b"qcluster" in Path(f"/proc/{number}/cmdline").read_bytes()]
+    cluster = [number for number in up.family() if b"\0worker\0" in Path(f"/proc/{number}/cmdline").read_bytes()]
     os.kill(min(cluster), signal.SIGKILL)
     killed_at = datetime.now(UTC)
     assert wait_for(lambda: (beat() or first) > killed_at, 60)

@@ -21,7 +21,7 @@ def test_a_cluster_with_much_to_do_ends_soon_and_leaves_the_rest_undone(committe
     ring("work")
     environment = {**process_environment, "LSQ_HOST": sandbox.url, "Q_WORKERS": "2"}
     cluster = subprocess.Popen(
-        [sys.executable, "manage.py", "qcluster"], env=environment, cwd=Path.cwd(), start_new_session=True
+        [sys.executable, "manage.py", "worker"], env=environment, cwd=Path.cwd(), start_new_session=True
     )
     try:
         until = time.monotonic() + 30

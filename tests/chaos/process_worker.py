@@ -1,4 +1,4 @@
-"""`manage.py qcluster` that dies, stops or runs out of disk where the harness has ordered it to.
+"""`manage.py worker` that dies, stops or runs out of disk where the harness has ordered it to.
 
 Nothing in the product knows of this: the functions at whose edges the steps lie are wrapped here, before the cluster
 forks its processes.
@@ -33,7 +33,7 @@ def main() -> None:
     wrap_database()
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line([sys.argv[0], "qcluster"])
+    execute_from_command_line([sys.argv[0], "worker"])
 
 
 def at(step: str) -> None:

@@ -148,7 +148,7 @@ def start_all(supervisor: Supervisor) -> Child:
         sandbox = child("sandbox", [*manage, *sandbox_arguments()])
         supervisor.start(sandbox)
         wait_until(lambda: accepts(urlsplit(settings.LSQ_HOST).port or 0), sandbox)
-    worker = child("worker", [*manage, "qcluster"], patience=10.0 if settings.SANDBOX_MODE else 45.0)
+    worker = child("worker", [*manage, "worker"], patience=10.0 if settings.SANDBOX_MODE else 45.0)
     supervisor.start(worker)
     wait_until(lambda: answers(f"{own_url()}/health/ready"), web)
     return worker

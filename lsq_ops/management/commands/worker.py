@@ -1,4 +1,4 @@
-"""`manage.py qcluster`: the workers. In place of django-q2's own command, so that TERM ends them soon."""
+"""`manage.py worker`: the workers of this machine. django-q2's own `qcluster` is slower to end on TERM."""
 
 from typing import Any
 
