@@ -621,7 +621,7 @@ def unclear(world, monkeypatch):
     """A running request whose call was sent without a clear answer, past its grace."""
     request = world.running("activities", "asha")
     call = request.calls.first()
-    monkeypatch.setattr(deciding.verifying, "is_past_grace", lambda call: True)
+    monkeypatch.setattr(deciding.settling, "is_past_grace", lambda call: True)
     world.sandbox.faults.set("answer", "502", match="DeleteActivities", times=1)
     world.sandbox.faults.set("effect", "nothing")
     world.work()
