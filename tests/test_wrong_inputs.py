@@ -947,6 +947,8 @@ def test_every_absurd_body_of_a_known_token_is_kept_as_it_came(world, monkeypatc
     assert log == []
     kept = len({body[:65_536] for body in BODIES if body})
     assert WebhookReceipt.objects.count() == known + kept
+    world.work()
+    assert not WebhookReceipt.objects.filter(taken_at=None).exists()
     assert AuditEvent.objects.filter(action="receipt.arrived").count() <= known + kept
     assert AuditEvent.objects.count() > before
     client = client_of(world.vera)

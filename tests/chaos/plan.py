@@ -74,13 +74,13 @@ class Plan:
     # --- Drawing ---------------------------------------------------------------------------------------------
 
     def draw(self, count: int) -> None:
-        """That many faults, of all families alike."""
-        makers = (
-            self._answer, self._answer, self._list, self._effect, self._webhook, self._statement, self._statement,
-            self._commit, self._step, self._step, self._ring, self._others, self._people, self._door, self._sleep,
-        )  # fmt: skip
-        for _ in range(count):
-            self.faults.append(self.random.choice(makers)())
+        """That many faults; most often those of the sends, without which the others have less to spoil."""
+        makers = {
+            self._answer: 4, self._effect: 4, self._webhook: 4, self._step: 3, self._statement: 3, self._door: 2,
+            self._list: 1, self._commit: 1, self._ring: 1, self._others: 1, self._people: 1, self._sleep: 1,
+        }  # fmt: skip
+        for make in self.random.choices(list(makers), list(makers.values()), k=count):
+            self.faults.append(make())
 
     def _pick(self, names: tuple[str, ...]) -> str:
         return self.random.choice(names)

@@ -49,7 +49,7 @@ class Story:
             self.make_leads(random.randint(1, 3))
             if random.random() < 0.25:
                 self.scene.plan.draw(2)
-            for _ in range(random.choice((1, 1, 2, 3))):
+            for _ in range(random.choice((1, 2, 2, 3))):
                 self.bring_to_approval(random.choice(KINDS))
             self.scene.plan.faults += provoked
             self.scene.plan.draw(faults)

@@ -6,6 +6,7 @@ as it was played; MODEL_SHRINK=1 looks for the shortest way to it, which takes m
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -84,10 +85,11 @@ class Model(RuleBasedStateMachine):
         self.book = self.stage.book
 
     def teardown(self) -> None:
-        """It ends, and then everything adds up."""
+        """It ends, and then everything adds up; unless a step has failed already."""
         try:
-            see_to_the_end(self.stage, self.people)
-            self.stage.judge.at_the_end()
+            if sys.exc_info()[0] is None:
+                see_to_the_end(self.stage, self.people)
+                self.stage.judge.at_the_end()
         finally:
             self.stack.close()
 
