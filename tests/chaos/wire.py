@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from lsq_ops.leadsquared.errors import Answer
+from lsq_ops.leadsquared.errors import Answer, Cause, Outcome
 
 from . import answers, crm, post
 from .plan import CLEAR_NO, NOT_SENT
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .ledger import Ledger
     from .scene import Scene
 
-HOUR = 3600.0
+HOUR, DEADLINE = 3600.0, 30.0
 RATE = ("429", "403 rate", "200 rate")
 
 
@@ -48,8 +48,10 @@ class Wire:
         body: bytes | None = None,
         fresh: bool = False,
     ) -> Answer:
-        scene = self.scene
+        scene, begun = self.scene, self.scene.clock.now
         scene.step("entered", write=fresh)
+        if scene.clock.now > begun + DEADLINE:  # the real one looks at its deadline before the first byte
+            return Answer(operation, Outcome.NOT_SENT, Cause.CONNECT)
         fault = self._fault(fresh)
         if fault in NOT_SENT:
             scene.pass_time(0.05)
