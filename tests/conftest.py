@@ -173,12 +173,10 @@ def people(db: None) -> Any:
 
 @pytest.fixture
 def world(db: None, sandbox: Any) -> Any:
-    """The people, and a LeadSquared with no limit on calls: what isn't about the rate shouldn't wait for it."""
+    """The people, and a LeadSquared with no limit on calls."""
     from tests.world import make_world
 
-    made = make_world(sandbox)
-    unlimited(made.account, sandbox)
-    return made
+    return make_world(sandbox)
 
 
 @pytest.fixture
@@ -186,15 +184,7 @@ def committed_world(committed_db: str, sandbox: Any) -> Any:
     """The same with committed data, for tests with threads and processes."""
     from tests.world import make_world
 
-    made = make_world(sandbox)
-    unlimited(made.account, sandbox)
-    return made
-
-
-def unlimited(account: Any, sandbox: Any) -> None:
-    sandbox.faults.set("rate_limit", "off")
-    type(account).objects.filter(pk=account.pk).update(rate_calls=200, rate_seconds=0.1)
-    account.refresh_from_db()
+    return make_world(sandbox)
 
 
 @pytest.fixture

@@ -17,19 +17,26 @@ def db_now() -> datetime:
         return datetime.fromisoformat(cursor.fetchone()[0]).replace(tzinfo=UTC)
 
 
+# How a database is asked whether a commit waits for the disk, its answers that mean "not always", and how it is told to.
+WAITS = {
+    "sqlite": ("PRAGMA synchronous", ("0", "1"), "PRAGMA synchronous = 2"),
+    "postgresql": ("SHOW synchronous_commit", ("off",), "SET synchronous_commit = 'on'"),
+}
+
+
 @contextmanager
 def durable() -> Iterator[None]:
     """The transaction inside is on the disk when it is committed. SQLite's WAL otherwise leaves that to the next
-    checkpoint: a killed process loses nothing then, but a power cut may; PostgreSQL does it anyway."""
-    if connection.vendor != "sqlite" or connection.in_atomic_block:
-        yield
-        return
+    checkpoint, and PostgreSQL may have been told to: a killed process loses nothing then, but a power cut may."""
+    ask, hasty, tell = WAITS[connection.vendor]
     with connection.cursor() as cursor:
-        cursor.execute("PRAGMA synchronous")
-        usual = cursor.fetchone()[0]
-        cursor.execute("PRAGMA synchronous = FULL")
-    try:
-        yield
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute(f"PRAGMA synchronous = {int(usual)}")
+        cursor.execute(ask)
+        usual = str(cursor.fetchone()[0])
+        if connection.in_atomic_block or usual not in hasty:
+            yield
+            return
+        cursor.execute(tell)
+        try:
+            yield
+        finally:
+            cursor.execute(f"{tell.partition('=')[0]}= {usual}")

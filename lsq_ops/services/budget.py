@@ -80,12 +80,12 @@ class Budget:
         # Behind a call that is under way only its crash fallback is known: who queued there would wait for that, and
         # with more callers than slots the waits would add up for ever.
         idle = slots.filter(Q(ticket="") | Q(free_at__lte=now))
-        slot = (
-            idle.select_for_update(skip_locked=connection.vendor == "postgresql").order_by("free_at", "number").first()
-        )
+        idle = idle.select_for_update(skip_locked=connection.vendor == "postgresql").order_by("free_at", "number")
+        slot = idle.first()
+        if slot is None and slots.count() < size:
+            self._fill(account, size)
+            slot = idle.first()
         if slot is None:
-            if slots.count() < size:
-                self._fill(account, size)
             return None
         at = max(now, slot.free_at, account.hold_until)
         key = uuid.uuid4().hex

@@ -59,7 +59,8 @@ def _everybody_looks(stage: "Stage", people: People) -> None:
             _voters(people, wish)
         elif request.state not in OVER:
             _mend(stage, people, wish)
-            _operators(stage, people, wish, request)
+            if request.state == "needs_attention":
+                _operators(stage, people, wish, request)
 
 
 def _admin(stage: "Stage", people: People) -> None:
@@ -121,7 +122,7 @@ def _operators(stage: "Stage", people: People, wish: Wish, request: DeletionRequ
         once = sum(arrival.call == call.pk for arrival in stage.book.arrivals) < 2
         people.propose(_free(wish)[0], wish, call, "resend" if once and wish.stopped > people.now else "end")
     waits = people.now - request.state_at.timestamp()
-    if request.state == "needs_attention" and not calls and waits > HOUR:
+    if not calls and waits > HOUR:
         people.propose(_free(wish)[0], wish, None, "close")
     with stage.looking():
         open_ones = list(Decision.objects.filter(request=request, confirmed_at__isnull=True))

@@ -4,7 +4,16 @@ from datetime import timedelta
 
 import pytest
 
-from lsq_ops.models import Account, ActivitySnapshot, DeletionCall, DeletionItem, KeptNeighbour, Task, db_now
+from lsq_ops.models import (
+    Account,
+    ActivitySnapshot,
+    DeletionCall,
+    DeletionItem,
+    DeletionRequest,
+    KeptNeighbour,
+    Task,
+    db_now,
+)
 from lsq_ops.sandbox.world import BULK_OWNER_ID, WELL_KNOWN
 from lsq_ops.services import agenda, approval, drafting, reading, settling, story, verifying
 from tests.world import skip_wait
@@ -262,6 +271,7 @@ def test_what_vanished_is_not_forgotten_by_the_next_reading(world):
 def test_a_neighbour_that_another_request_was_sent_to_delete_is_no_alarm(world, monkeypatch):
     """The other request's deletion acts late: after this one's reading just before the send."""
     request = world.approved(world.pending("activities", "asha"))
+    DeletionRequest.objects.filter(pk=request.pk).update(starts_at=db_now() + timedelta(hours=1))
     other = world.approved(world.pending("stage_history", "asha", days=90))
     world.sandbox.faults.set("effect", "nothing", match="StageChange")
     skip_wait(other)
