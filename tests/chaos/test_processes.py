@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 from tests.chaos import processes
 
 QUICK = (
@@ -10,6 +12,7 @@ QUICK = (
 )  # fmt: skip
 
 
+@pytest.mark.servers
 def test_a_dozen_faults_among_real_processes_leave_nothing_wrong() -> None:
     database = "postgresql" if os.environ.get("TEST_DATABASE_URL") else "sqlite"
     total = processes.run(database, 12, seed=12, want=8, seconds=25, only=QUICK)
