@@ -71,9 +71,9 @@ def _text(value: object) -> str:
 
 
 def _key(value: object) -> str:
-    with suppress(ValueError):
-        return guid(value)
-    return _text(value).strip()
+    text = _text(value).strip()
+    found = _GUID.fullmatch(text)
+    return found[1].lower() if found else text
 
 
 Text = Annotated[str, BeforeValidator(_text)]
@@ -244,7 +244,7 @@ def _lead_of(row: dict[str, Any]) -> str | None:
     names = ["prospectid", "relatedprospectid", "leadid"]
     if whole(row.get("relatedentity", 1)) == 1:  # 0 is none, 5 an opportunity
         names.append("relatedentityid")
-    found = (_key(row.get(name)) for name in names)
+    found = (_key(row[name]) for name in names if name in row)
     return next((lead for lead in found if lead and lead != _NOBODY), None)
 
 

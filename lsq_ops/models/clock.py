@@ -17,7 +17,7 @@ def db_now() -> datetime:
         return datetime.fromisoformat(cursor.fetchone()[0]).replace(tzinfo=UTC)
 
 
-# How a database is asked whether a commit waits for the disk, its answers that mean "not always", and how it is told to.
+# How a database is asked whether a commit waits for the disk, which answers mean "not always", and how it is told to.
 WAITS = {
     "sqlite": ("PRAGMA synchronous", ("0", "1"), "PRAGMA synchronous = 2"),
     "postgresql": ("SHOW synchronous_commit", ("off",), "SET synchronous_commit = 'on'"),

@@ -33,9 +33,9 @@ class Seen:
         return ", ".join(parts) or "nothing has changed"
 
 
-def due() -> QuerySet[DeletionRequest]:
+def due(now: datetime) -> QuerySet[DeletionRequest]:
     """Requests whose time to be read once more has come, or that are being read."""
-    return DeletionRequest.objects.filter(look_again_at__lte=db_now(), account__current=True)[:20]
+    return DeletionRequest.objects.filter(look_again_at__lte=now, account__current=True)[:20]
 
 
 def step(request: DeletionRequest) -> None:

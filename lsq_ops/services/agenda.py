@@ -54,7 +54,7 @@ def beat() -> None:
 
 
 # What only waits for its time: which rows, and what is done with each.
-TENDED: tuple[tuple[Callable[[], Iterable[Any]], Callable[[Any], object]], ...] = (
+TENDED: tuple[tuple[Callable[[datetime], Iterable[Any]], Callable[[Any], object]], ...] = (
     (running.to_start, running.start),
     (approval.to_expire, approval.expire),
     (answering.past_lease, answering.expire_lease),
@@ -67,8 +67,9 @@ TENDED: tuple[tuple[Callable[[], Iterable[Any]], Callable[[Any], object]], ...] 
 
 def tend() -> None:
     """Move on what only waited for its time. Cheap where nothing is due; a lost ring is found here too."""
+    now = db_now()
     for rows, act in TENDED:
-        for row in rows():
+        for row in rows(now):
             with contained(row):
                 act(row)
 

@@ -62,11 +62,10 @@ def _not_done(request: DeletionRequest, attempt: Attempt, answer: Answer) -> Non
     settling.settle(request)
 
 
-def past_lease() -> QuerySet[Attempt]:
+def past_lease(now: datetime) -> QuerySet[Attempt]:
     """Attempts whose worker has gone between "about to be sent" and the answer."""
-    return Attempt.objects.filter(state="intent", resolved_at__isnull=True, lease_until__lt=db_now()).select_related(
-        "request", "call"
-    )
+    open_ones = Attempt.objects.filter(state="intent", resolved_at__isnull=True)
+    return open_ones.filter(lease_until__lt=now).select_related("request", "call")
 
 
 def expire_lease(attempt: Attempt) -> None:

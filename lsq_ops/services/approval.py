@@ -162,9 +162,9 @@ def skip(call: DeletionCall, *, actor: str, why: str, readings: Iterable[Activit
     call.move("skipped", actor=actor, details=details, ended_at=db_now(), note=why[:500])
 
 
-def to_expire() -> QuerySet[DeletionRequest]:
+def to_expire(now: datetime) -> QuerySet[DeletionRequest]:
     """Waited too long for votes, or for the start; a pause doesn't count against the latter."""
-    late = DeletionRequest.objects.filter(state__in=("pending", "approved"), expires_at__lte=db_now())
+    late = DeletionRequest.objects.filter(state__in=("pending", "approved"), expires_at__lte=now)
     return late.exclude(state="approved", account__paused_at__isnull=False)
 
 

@@ -8,6 +8,7 @@ writes the reservation with the HTTP deadline as its crash fallback; then sleep 
 import time
 import uuid
 from dataclasses import dataclass
+from datetime import date
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -33,6 +34,7 @@ class OutOfTime(Exception):
 class Ticket:
     slot_id: int
     key: str
+    at: float = 0.0  # when the slot is ours, in seconds since 1970
 
 
 class Budget:
@@ -49,9 +51,8 @@ class Budget:
             with transaction.atomic():
                 taken = self._take()
             if taken:
-                ticket, wait = taken
-                self._sleep(ticket, wait)
-                return ticket
+                self._sleep(*taken)
+                return taken[0]
             time.sleep(ALL_TAKEN)
         raise OutOfTime
 
@@ -65,16 +66,16 @@ class Budget:
 
     def _sleep(self, ticket: Ticket, wait: float) -> None:
         """Until the slot's time has come; who is called off meanwhile gives it back as it was."""
-        comes = _epoch() + wait
         try:
             time.sleep(max(wait, 0))
         except BaseException:
-            BudgetSlot.objects.filter(pk=ticket.slot_id, ticket=ticket.key).update(free_at=comes, ticket="")
+            BudgetSlot.objects.filter(pk=ticket.slot_id, ticket=ticket.key).update(free_at=ticket.at, ticket="")
             raise
 
     def _take(self) -> tuple[Ticket, float] | None:
         """A slot that nobody holds, and the seconds until it is free; None where all are held."""
-        account, now = Account.objects.get(pk=self.account_id), _epoch()
+        account, today = Account.objects.get(pk=self.account_id), db_now()
+        now = today.timestamp()
         size = size_of(account)
         slots = BudgetSlot.objects.filter(account=account, number__lt=size)
         # Behind a call that is under way only its crash fallback is known: who queued there would wait for that, and
@@ -91,8 +92,8 @@ class Budget:
         key = uuid.uuid4().hex
         fallback = at + timing().http_deadline + account.rate_seconds
         BudgetSlot.objects.filter(pk=slot.pk).update(free_at=fallback, ticket=key)
-        _count_today(account)
-        return Ticket(slot.pk, key), at - now
+        _count(account, today.date())
+        return Ticket(slot.pk, key, at), at - now
 
     def _fill(self, account: Account, size: int) -> None:
         """Slots are made when first needed; several processes may do it at once."""
@@ -144,8 +145,8 @@ def in_window(account: Account) -> int:
     return BudgetSlot.objects.filter(account=account, free_at__gt=_epoch()).count()
 
 
-def _count_today(account: Account) -> None:
-    day, cap = db_now().date(), daily_cap()
+def _count(account: Account, day: date) -> None:
+    cap = daily_cap()
     rows = BudgetDay.objects.filter(account=account, day=day)
     if cap is not None:
         rows = rows.filter(calls__lt=cap)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import time
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -48,8 +49,8 @@ def _ring(request_id: int) -> None:
         ring("work", request_id)
 
 
-def untaken() -> QuerySet[WebhookReceipt]:
-    """Receipts that came since the worker last looked, the oldest first."""
+def untaken(now: datetime) -> QuerySet[WebhookReceipt]:
+    """Receipts that came since the worker last looked, the oldest first; none of them waits for a time."""
     return WebhookReceipt.objects.filter(taken_at__isnull=True).select_related("attempt").order_by("id")[:100]
 
 

@@ -52,9 +52,9 @@ class Wait(Exception):
         self.why, self.seconds, self.tell = why, seconds, tuple(tell)
 
 
-def to_start() -> QuerySet[DeletionRequest]:
+def to_start(now: datetime) -> QuerySet[DeletionRequest]:
     """Approved, and the undo time over."""
-    waits = DeletionRequest.objects.filter(state="approved", starts_at__lte=db_now())
+    waits = DeletionRequest.objects.filter(state="approved", starts_at__lte=now)
     return waits.filter(account__current=True, account__paused_at__isnull=True)
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from lsq_ops.models import Account, Attempt, DeletionCall, DeletionRequest, audited, db_now, timing
 
@@ -64,11 +64,11 @@ def grace(account: Account) -> timedelta:
     return timedelta(seconds=min(max(learnt, clock.grace_least), clock.grace))
 
 
-def to_show() -> Iterable[DeletionRequest]:
+def to_show(now: datetime) -> Iterable[DeletionRequest]:
     """Running requests with an unknown outcome whose grace is over: people must see them."""
     unknown = Attempt.objects.filter(state="unknown", resolved_at__isnull=True, request__state="running")
     for account in Account.objects.filter(pk__in=unknown.values("account")):
-        late = unknown.filter(account=account, intent_at__lt=db_now() - grace(account))
+        late = unknown.filter(account=account, intent_at__lt=now - grace(account))
         yield from DeletionRequest.objects.filter(pk__in=late.values("request"))
 
 

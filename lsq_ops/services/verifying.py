@@ -2,7 +2,7 @@
 calls."""
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
@@ -32,9 +32,9 @@ from .settling import settle
 BLANK = "LeadSquared shows nothing at all where other records should stay; that is not believed, and read again."
 
 
-def due() -> QuerySet[DeletionCall]:
+def due(now: datetime) -> QuerySet[DeletionCall]:
     """Calls whose time to be read back has come."""
-    calls = DeletionCall.objects.filter(state="verifying", not_before__lte=db_now())
+    calls = DeletionCall.objects.filter(state="verifying", not_before__lte=now)
     return calls.select_related("request__account")[:100]
 
 

@@ -32,6 +32,8 @@ KEYS = {
     "LSQ_RATE_LIMIT": (25, 5.0),
     "LSQ_TIME_ZONE": "",
 }
+# Faults drawn for one scenario, of which a third or more find their occasion: a quiet day, a bad one, and ruin.
+DRAWN = ((6, 22), (30, 60), (100, 160))
 Keep = Callable[[int, Sums, float], None]
 
 
@@ -90,7 +92,8 @@ class Harness:
         virtual.now = self.now
         sums = Sums(seed)
         with stage(Scene(seed, virtual, sums)) as story:
-            story.tell(story.scene.random.randint(0, 2) if provoked else story.scene.random.randint(6, 22), provoked)
+            few, many = (0, 2) if provoked else story.scene.random.choice(DRAWN)
+            story.tell(story.scene.random.randint(few, many), provoked)
         self.databases.drop(copy)
         for crash in sorted(set(story.scene.crashes)):
             print(f"seed {seed}: a job ended with {crash}", file=sys.stderr)

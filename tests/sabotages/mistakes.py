@@ -494,8 +494,8 @@ WHAT_AN_ANSWER_MEANS = [
     Mistake(
         "lease-not-waited-for",
         SERVICES + "answering.py",
-        'filter(state="intent", resolved_at__isnull=True, lease_until__lt=db_now())',
-        'filter(state="intent", resolved_at__isnull=True)',
+        "open_ones.filter(lease_until__lt=now)",
+        "open_ones",
         (SENDING + "test_an_attempt_within_its_lease_is_left_alone",),
     ),
     Mistake(

@@ -362,7 +362,7 @@ def test_a_webhook_that_another_worker_took_while_it_was_being_read_has_it_read_
         read(snapshot, until)
         if snapshot.lane == reading.Lane.VERIFY and not WebhookReceipt.objects.exists():
             receiving.receive("token-0", SUCCESS, "application/json")
-            receiving.take(receiving.untaken().get())
+            receiving.take(receiving.untaken(db_now()).get())
             world.sandbox.world.remove_activities(call.items.values_list("record_id", flat=True))
 
     monkeypatch.setattr(reading, "perform", read_meanwhile)
