@@ -143,8 +143,14 @@ def _look_again(call: DeletionCall) -> list[reading.Snapshot]:
         unfit = [(snapshot.subject, snapshot.subject_id) for snapshot in readings if not snapshot.complete] or subjects
         since = max(snapshot.read_at for snapshot in readings if snapshot.read_at)
         reading.order(request.account, unfit, reading.Lane.SEND, since=since, request=request)
-        raise Wait(f"{LOOKING}. {why}", 60, tell=notices.operators())
+        raise Wait(f"{LOOKING}. {why}", _patience(call), tell=notices.operators())
     return readings
+
+
+def _patience(call: DeletionCall) -> int:
+    """Seconds until what can't be believed is read again: a minute, and later the longer it has been so."""
+    started = call.request.started_at or db_now()
+    return int(min(max((db_now() - started).total_seconds() / 4, 60), 3600))
 
 
 def _given_up(call: DeletionCall) -> bool:
