@@ -310,11 +310,14 @@ def test_a_list_that_shows_nothing_at_all_before_the_send_is_not_believed(world,
 
 
 @pytest.mark.parametrize(("hours", "minutes"), [(0, 1), (1, 15), (20, 60)])
-def test_what_is_not_believed_is_read_again_the_later_the_longer_it_is_so(world, hours, minutes):
+def test_what_is_not_believed_is_read_again_the_later_the_longer_it_is_so(world, monkeypatch, hours, minutes):
     """A minute apart for a whole day would eat the budget of everybody else."""
+    timed(monkeypatch, read_until=86400)
     request, call = one_call(world)
     world.sandbox.faults.set("reading", "empty", match=call.lead_id)
+    drain()
     DeletionRequest.objects.filter(pk=request.pk).update(started_at=db_now() - timedelta(hours=hours))
+    hurry(request)
     drain()
     call.refresh_from_db()
     assert abs(call.not_before - db_now() - timedelta(minutes=minutes)) < timedelta(seconds=30)
