@@ -24,6 +24,7 @@ class Timing:
 
     before_send_age: int = 2 * MINUTE
     before_send_list_age: int = 10 * MINUTE  # an owner's list of tasks is long, and serves many calls
+    begins_within: int = 15  # after its slot's time: a call that is held up longer has lost it
     http_deadline: int = 30
     attempt_lease: int = 90
     claim_lease: int = 60
@@ -43,6 +44,10 @@ class Timing:
     items_per_day: int = 20_000
     proving_leads: int = 1
     proving_items: int = 10
+
+    anchor_every: int = HOUR
+    anchor_events: int = 1000  # or so many events, whichever comes first
+    trail_check_every: int = DAY
 
     beat: int = 10
     beat_stale: int = 30

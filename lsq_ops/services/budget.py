@@ -50,11 +50,19 @@ class Budget:
         while self.until is None or (time.monotonic() < self.until and not is_stopping()):
             with transaction.atomic():
                 taken = self._take()
-            if taken:
-                self._sleep(*taken)
-                return taken[0]
-            time.sleep(ALL_TAKEN)
+            if taken is None:
+                time.sleep(ALL_TAKEN)
+                continue
+            ticket, wait = taken
+            self._sleep(ticket, wait)
+            if self.is_in_time(ticket):
+                return ticket
+            self.leave(ticket, None)
         raise OutOfTime
+
+    def is_in_time(self, ticket: Ticket) -> bool:
+        """False for a process that was stopped, or waited for a lock, so long that its slot may be somebody else's."""
+        return _epoch() <= ticket.at + timing().begins_within
 
     def leave(self, ticket: Ticket, answer: Answer | None) -> None:
         """Stamp the slot; without an answer nothing was sent and the slot is free at once."""
@@ -90,7 +98,7 @@ class Budget:
             return None
         at = max(now, slot.free_at, account.hold_until)
         key = uuid.uuid4().hex
-        fallback = at + timing().http_deadline + account.rate_seconds
+        fallback = at + timing().begins_within + timing().http_deadline + account.rate_seconds
         BudgetSlot.objects.filter(pk=slot.pk).update(free_at=fallback, ticket=key)
         _count(account, today.date())
         return Ticket(slot.pk, key, at), at - now

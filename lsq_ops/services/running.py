@@ -242,7 +242,8 @@ def _send(call: DeletionCall) -> None:
         gate.leave(ticket, None)
         raise
     # From here on the bytes may be on their way whatever happens to us: the slot frees itself if we die.
-    if db_now() + timedelta(seconds=timing().http_deadline) < attempt.lease_until:
+    in_time = db_now() + timedelta(seconds=timing().http_deadline) < attempt.lease_until
+    if in_time and gate.is_in_time(ticket):
         answer = client.send_delete(call.path, body)
         gate.leave(ticket, answer)
     else:

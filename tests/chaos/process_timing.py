@@ -13,6 +13,7 @@ PACES = {
         wait_low=1,
         wait_medium=1,
         wait_high=2,
+        begins_within=3,
         http_deadline=5,
         attempt_lease=15,
         claim_lease=12,

@@ -421,9 +421,23 @@ BEFORE_THE_SEND = [
     Mistake(
         "send-with-a-lease-almost-over",
         SERVICES + "running.py",
-        "    if db_now() + timedelta(seconds=timing().http_deadline) < attempt.lease_until:",
+        "    in_time = db_now() + timedelta(seconds=timing().http_deadline) < attempt.lease_until",
         "    if db_now() < attempt.lease_until:",
         (RUNNING + "test_a_worker_that_woke_up_with_too_little_of_its_lease_left_does_not_send",),
+    ),
+    Mistake(
+        "send-in-a-place-that-was-lost",
+        SERVICES + "running.py",
+        "    if in_time and gate.is_in_time(ticket):",
+        "    if in_time:",
+        (RUNNING + "test_a_worker_that_was_held_up_longer_than_its_place_in_the_budget_does_not_send",),
+    ),
+    Mistake(
+        "call-in-a-place-that-was-lost",
+        SERVICES + "budget.py",
+        "            if self.is_in_time(ticket):",
+        "            if True:",
+        (BUDGET + "test_who_was_stopped_while_waiting_for_a_slot_takes_another_one",),
     ),
     Mistake(
         "slot-not-given-back",
@@ -929,7 +943,7 @@ THE_BUDGET = [
     Mistake(
         "slot-fallback-too-early",
         SERVICES + "budget.py",
-        "fallback = at + timing().http_deadline + account.rate_seconds",
+        "fallback = at + timing().begins_within + timing().http_deadline + account.rate_seconds",
         "fallback = at + account.rate_seconds",
         (BUDGET + "test_a_slot_whose_process_died_comes_back_by_itself",),
     ),

@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from threading import Barrier, Thread
 
@@ -612,6 +613,24 @@ def test_a_worker_that_woke_up_with_too_little_of_its_lease_left_does_not_send(w
     request, _ = one_call(world)
     timed(monkeypatch, attempt_lease=20)
     drain()
+    assert sends(world) == 0
+    assert attempts(request) == ["not_sent"]
+
+
+def test_a_worker_that_was_held_up_longer_than_its_place_in_the_budget_does_not_send(world, monkeypatch):
+    """Somebody else may have taken the place meanwhile: one call too many would reach LeadSquared."""
+    request, _ = one_call(world)
+    really, asked = budget.Budget.is_in_time, []
+
+    def a_minute_later(gate, ticket):
+        if Attempt.objects.exists():
+            asked.append(ticket)
+            return really(gate, replace(ticket, at=ticket.at - 60))
+        return really(gate, ticket)
+
+    monkeypatch.setattr(budget.Budget, "is_in_time", a_minute_later)
+    drain()
+    assert len(asked) == 1
     assert sends(world) == 0
     assert attempts(request) == ["not_sent"]
 
