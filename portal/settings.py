@@ -230,6 +230,7 @@ WHITENOISE_AUTOREFRESH = DEBUG
 # --- Mail and logs ---------------------------------------------------------------------------------------
 
 vars().update(environ.Env.email_url_config(env.secret("EMAIL_URL", "consolemail://")))
+EMAIL_TIMEOUT = 10  # a mail server that doesn't answer must not hold up the worker
 DEFAULT_FROM_EMAIL = f"LSQ Ops <lsq-ops@{_public_host or 'localhost'}>"
 
 LOGGING = {

@@ -18,7 +18,7 @@ from lsq_ops.admin.paging import LongList, LongListAdmin
 from lsq_ops.admin.trail_words import names_for, sentence
 from lsq_ops.models import Attempt, AuditEvent, Decision, DeletionCall, DeletionRequest, Vote
 from lsq_ops.models.audit import ACTIONS
-from lsq_ops.services import trail
+from lsq_ops.services import anchors, trail
 from lsq_ops.services.may import Barred
 
 PARTS = (("vote", Vote), ("decision", Decision), ("deletioncall", DeletionCall), ("attempt", Attempt))
@@ -72,7 +72,15 @@ class TrailAdmin(LongListAdmin, BaseAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
         last = AuditEvent.objects.filter(action="trail.verified").order_by("-seq").first()
         shown = {"at": _at(last), "by": last.actor, **json.loads(last.details)} if last else None
-        return super().changelist_view(request, {**(extra_context or {}), "verified": shown})
+        return super().changelist_view(request, {**(extra_context or {}), "verified": shown, **self._anchored()})
+
+    def _anchored(self) -> dict[str, Any]:
+        """How far the trail is known outside the database, and where."""
+        newest, kept = anchors.newest(), ["the log"]
+        if newest:
+            kept += ["the file"] if newest.filed_at else []
+            kept += ["a mail"] if newest.mailed_at else []
+        return {"anchor": newest, "anchor_kept": " and ".join(kept)}
 
     @admin.display(description="Number")
     def number(self, obj: AuditEvent) -> str:

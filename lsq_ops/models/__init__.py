@@ -1,7 +1,7 @@
 """What we keep. One module per story; this page only gathers the names."""
 
 from .accounts import Account, Beat, BudgetDay, BudgetSlot
-from .audit import AuditEvent, AuditHead, audited, record
+from .audit import AuditAnchor, AuditEvent, AuditHead, TrailCheck, audited, record
 from .calls import Attempt, CallBody, DeletionCall, TaskClaim, WebhookReceipt
 from .clock import db_now, durable
 from .evidence import ActivitySnapshot, SnapshotContent, SnapshotPage
@@ -26,6 +26,7 @@ __all__ = [
     "ActivityType",
     "ApproverGrant",
     "Attempt",
+    "AuditAnchor",
     "AuditEvent",
     "AuditHead",
     "Beat",
@@ -54,6 +55,7 @@ __all__ = [
     "Task",
     "TaskClaim",
     "Team",
+    "TrailCheck",
     "Vote",
     "WebhookReceipt",
     "audited",

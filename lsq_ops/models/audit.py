@@ -4,8 +4,6 @@ A transaction collects its events and writes them after all other rows, so that 
 No personal data goes in: ids, states, digests, counts, categories.
 """
 
-import hashlib
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +11,9 @@ from typing import Any
 
 from django.db import connection, models, transaction
 
-from .clock import db_now
+from lsq_ops.chain import canonical, link_hash
 
-GENESIS = "0" * 64
+from .clock import db_now
 
 # A closed list: an event that isn't on it is a bug, and a reader can know them all.
 ACTIONS = frozenset(
@@ -73,6 +71,45 @@ class AuditHead(models.Model):
         return f"head at {self.seq}"
 
 
+class AuditAnchor(models.Model):
+    """What was taken out of the database, so that nobody who can write it can write the trail anew: number and hash of
+    an event, signed with AUDIT_KEY. This row only remembers that; who doubts the database reads the file, the log or
+    the mails."""
+
+    seq = models.BigIntegerField(primary_key=True)
+    hash = models.CharField(max_length=64)
+    at = models.TextField()
+    mac = models.CharField(max_length=64)
+    made_at = models.DateTimeField()
+    filed_at = models.DateTimeField(null=True)
+    mailed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-seq",)
+
+    def __str__(self) -> str:
+        return f"anchor at {self.seq}"
+
+
+class TrailCheck(models.Model):
+    """One check of the whole trail, as far as it has come: whoever goes on begins behind `last`."""
+
+    begun_at = models.DateTimeField(db_index=True)
+    by = models.TextField(default="system")
+    head_seq = models.BigIntegerField()
+    head_hash = models.CharField(max_length=64)
+    last = models.BigIntegerField(default=0)
+    prev = models.CharField(max_length=64)
+    anchored = models.BigIntegerField(default=0)
+    done_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"check of the trail at {self.last} of {self.head_seq}"
+
+
 class OutsideAudited(RuntimeError):
     """An event was recorded outside `audited()`: it would not stand or fall with its change."""
 
@@ -123,18 +160,6 @@ def record(action: str, obj: models.Model | tuple[str, Any], *, actor: str, **de
             "details": canonical(details),
         }
     )
-
-
-def canonical(value: Any) -> str:
-    """JSON with one spelling: sorted keys, no spaces, real characters, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=str)
-
-
-def link_hash(prev_hash: str, event: dict[str, Any]) -> str:
-    """SHA-256 over the previous hash and the canonical JSON of `seq` to `details`; hex."""
-    keys = ("seq", "at", "actor", "action", "object_type", "object_id", "details")
-    body = canonical({key: event[key] for key in keys})
-    return hashlib.sha256((prev_hash + body).encode()).hexdigest()
 
 
 def _append(events: list[dict[str, str]]) -> None:

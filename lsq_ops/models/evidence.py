@@ -7,8 +7,9 @@ from typing import Any
 
 from django.db import models
 
+from lsq_ops.chain import canonical
+
 from .accounts import Account
-from .audit import canonical
 from .requests import DeletionRequest
 
 

@@ -17,6 +17,7 @@ from lsq_ops.queue import is_stopping
 from . import (
     accounts,
     afterwards,
+    anchors,
     answering,
     approval,
     notices,
@@ -25,6 +26,7 @@ from . import (
     receiving,
     running,
     settling,
+    trail,
     verifying,
 )
 
@@ -103,7 +105,7 @@ def do_one(until: float | None = None) -> bool:
             reading.perform(snapshot, until)
             after(snapshot)
         return True
-    return notices.send_due()
+    return notices.send_due() or trail.check_due()
 
 
 def after(snapshot: ActivitySnapshot) -> None:
@@ -140,6 +142,7 @@ def catch_up() -> None:
     """A worker that died between a reading and what follows from it: found here, by the tables alone."""
     accounts.learn_by_itself()
     approval.withdraw_idle()
+    anchors.keep()
     drafts = DeletionRequest.objects.filter(state="draft", versions__reading="reading")
     waiting = drafts | DeletionRequest.objects.filter(state="pending", versions__recheck_from__isnull=False)
     calls = DeletionCall.objects.filter(state="verifying", not_before__isnull=True)

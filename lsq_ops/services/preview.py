@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db.models import Count, Max, Min
 
 from lsq_ops import kinds
+from lsq_ops.chain import canonical
 from lsq_ops.kinds.base import Limits, Plan, Record, Subject, Target
 from lsq_ops.models import (
     CallBody,
@@ -26,7 +27,6 @@ from lsq_ops.models import (
     db_now,
     timing,
 )
-from lsq_ops.models.audit import canonical
 
 from . import mirror, policy, reading
 from .cost import Cost, cost_of

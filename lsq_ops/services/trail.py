@@ -1,82 +1,134 @@
-"""Checking the audit chain: every link recomputed, in order, against the head. What a cut-off tail or a re-written
-chain leaves whole only anchors outside the database can show; there are none yet, and the report says so."""
+"""Checking the audit chain: every link computed again, in order, against the head and against the anchors that left the
+database. What it proves reaches to the last anchor, and the report says so."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from lsq_ops.models import AuditEvent, AuditHead, audited, record
-from lsq_ops.models.audit import GENESIS, link_hash
+from django.contrib.auth.models import User
+from django.db.models import Max
 
-from .may import Person, need
+from lsq_ops.chain import FIELDS, GENESIS, Check, Fault
+from lsq_ops.models import AuditEvent, AuditHead, TrailCheck, audited, db_now, record, timing
 
-FIELDS = ("seq", "at", "actor", "action", "object_type", "object_id", "details", "prev_hash", "hash")
+from . import anchors, notices
+from .may import AUDITOR, POLICY_ADMIN, Person, need
+
 CHUNK = 5000
+SLICE = 20_000  # events that the worker checks in one go; half a second
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`ok` is None where the chain could not be checked."""
+    """`ok` is None where the chain could not be checked; `anchored` is the last event that an anchor speaks for."""
 
     ok: bool | None
     events: int
     bad_seq: int | None
     kind: str
     sentence: str
+    anchored: int = 0
 
 
-def verify() -> Report:
-    """Stream the chain; the first bad link decides."""
+def verify(files: Iterable[str] = ()) -> Report:
+    """Stream the chain; the first bad link decides. `files`: anchors that were kept elsewhere (OSError where one can't
+    be read)."""
+    known, unsigned = anchors.known(files)  # before the head: an anchor that is made meanwhile is beyond it
     head = AuditHead.objects.filter(pk=1).first()
     if head is None:
         return Report(None, 0, None, "no head", "The chain's head is missing: the trail can't be checked.")
-    last, prev = 0, GENESIS
-    for row in _rows():
-        kind = _fault(row, last, prev)
-        if kind:
-            seq = last + 1 if kind == "missing" else row["seq"]
-            return Report(False, last, seq, kind, f"Event {seq} is {kind}.")
-        last, prev = row["seq"], row["hash"]
-        if last == head.seq and prev != head.hash:
-            return Report(False, last, last, "re-chained", f"Event {last} is re-chained: its hash is not the head's.")
-    if last < head.seq:
-        return Report(
-            False,
-            last,
-            last + 1,
-            "cut off",
-            f"The trail is cut off: event {last + 1} to {head.seq} are missing.",
-        )
-    return Report(
-        True,
-        last,
-        None,
-        "",
-        f"{last:,} events, every link whole. No anchor outside the database exists yet, so this proves"
-        " no more than that the database agrees with itself.",
-    )
+    check = Check((head.seq, head.hash), known)
+    return _report(check, check.walk(_rows(check)) or check.end() or _behind_the_head(), unsigned)
 
 
 def verify_now(user: Person) -> Report:
     """Verify, and write into the trail that somebody did and what they found."""
     need(user, "verify_trail")
     report = verify()
-    facts = {"ok": report.ok, "events": report.events, "bad_seq": report.bad_seq, "sentence": report.sentence}
-    with audited():
-        record("trail.verified", ("trail", report.events), actor=str(user), **facts)
+    _note(report, str(user))
     return report
 
 
-def _rows() -> Iterator[dict[str, Any]]:
-    # By position, not by number: a swapped pair must be seen as such.
-    return AuditEvent.objects.order_by("seq").values(*FIELDS).iterator(chunk_size=CHUNK)
+# --- By itself, once a day -----------------------------------------------------------------------------------------
 
 
-def _fault(row: dict[str, Any], last: int, prev: str) -> str:
-    """ "edited", "missing", "reordered" or "re-chained" for the first link that doesn't hold; "" where it does."""
-    if row["seq"] != last + 1:
-        return "missing"
-    own = link_hash(row["prev_hash"], row) == row["hash"]
-    if row["prev_hash"] == prev:
-        return "" if own else "edited"
-    return "reordered" if own else "edited"
+def check_due() -> bool:
+    """Begin the day's check, or go on with it a little; False where there is nothing to do. Behind all other work."""
+    check = TrailCheck.objects.first()
+    if check and not check.done_at:
+        return _go_on(check)
+    first = None if check else AuditEvent.objects.filter(seq=1).first()
+    last = check.begun_at if check else datetime.fromisoformat(first.at) if first else None
+    head, now = AuditHead.objects.filter(pk=1).first(), db_now()
+    if head is None or last is None or now - last < timedelta(seconds=timing().trail_check_every):
+        return False
+    TrailCheck.objects.create(begun_at=now, head_seq=head.seq, head_hash=head.hash, prev=GENESIS)
+    return True
+
+
+def _go_on(row: TrailCheck) -> bool:
+    known, unsigned = anchors.known()
+    head = AuditHead.objects.get(pk=1)
+    # Anchors of events that were written since the check began are left to the next one; an anchor of an event that
+    # not even the head knows is what a cut-off tail leaves.
+    known = {seq: anchor for seq, anchor in known.items() if seq <= row.head_seq or seq > head.seq}
+    check = Check((row.head_seq, row.head_hash), known, row.last, row.prev, row.anchored)
+    fault = check.walk(_rows(check), SLICE)
+    over = fault is not None or check.last >= row.head_seq or check.last == row.last
+    ours = TrailCheck.objects.filter(pk=row.pk, last=row.last, done_at__isnull=True)
+    facts = {"last": check.last, "prev": check.prev, "anchored": check.anchored}
+    if not over:
+        ours.update(**facts)
+        return True
+    report = _report(check, fault or check.end() or _behind_the_head(), unsigned)
+    with audited():
+        if ours.update(**facts, done_at=db_now()):
+            _note(report, row.by)
+            if not report.ok:
+                notices.tell(_watchers(), None, "the audit trail does not hold", report.sentence)
+    return True
+
+
+def _watchers() -> list[User]:
+    watch = User.objects.filter(is_active=True, groups__name__in=(AUDITOR, POLICY_ADMIN))
+    return list(watch.distinct())
+
+
+# --- What both need ------------------------------------------------------------------------------------------------
+
+
+def _rows(check: Check) -> Iterator[dict[str, Any]]:
+    """The events behind `check.last`, up to the head that it was given: later ones may still be written."""
+    until = check.head[0] if check.head else 0
+    rows = AuditEvent.objects.filter(seq__gt=check.last, seq__lte=until).order_by("seq")
+    return rows.values(*FIELDS).iterator(chunk_size=CHUNK)
+
+
+def _behind_the_head() -> Fault | None:
+    """Events that the head knows nothing of. The newest is asked for first: whoever writes moves the head with it."""
+    newest = AuditEvent.objects.aggregate(n=Max("seq"))["n"] or 0
+    seq = AuditHead.objects.get(pk=1).seq
+    return (
+        Fault(seq + 1, "edited", f"Event {seq + 1} is edited: the head knows nothing of it.") if newest > seq else None
+    )
+
+
+def _report(check: Check, fault: Fault | None, unsigned: int) -> Report:
+    doubt = f" {unsigned} anchors are not signed with this AUDIT_KEY and say nothing." if unsigned else ""
+    if fault:
+        return Report(False, check.last, fault.seq, fault.kind, fault.sentence + doubt, check.anchored)
+    anchor = check.anchors.get(check.anchored)
+    if anchor is None:
+        proven = "No anchor exists yet, so this proves no more than that the database agrees with itself."
+    else:
+        proven = f"What is proven reaches to event {anchor.seq:,}, anchored at {anchor.at}."
+    return Report(
+        True, check.last, None, "", f"{check.last:,} events, every link whole. {proven}{doubt}", check.anchored
+    )
+
+
+def _note(report: Report, actor: str) -> None:
+    facts = {"ok": report.ok, "events": report.events, "bad_seq": report.bad_seq, "sentence": report.sentence}
+    with audited():
+        record("trail.verified", ("trail", report.events), actor=actor, **facts, anchored=report.anchored)

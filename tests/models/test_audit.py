@@ -6,8 +6,9 @@ import pytest
 from django.core.management import call_command
 from django.db import connection, connections
 
+from lsq_ops.chain import canonical
 from lsq_ops.models import AuditEvent, DeletionRequest, audit, audited, guards, record
-from lsq_ops.models.audit import OutsideAudited, canonical
+from lsq_ops.models.audit import OutsideAudited
 from lsq_ops.services import trail
 
 from .test_states import bare_request

@@ -118,9 +118,9 @@ AUDIT_CHAIN = [
     ),
     Mistake(
         "audit-details-not-hashed",
-        MODELS + "audit.py",
-        'keys = ("seq", "at", "actor", "action", "object_type", "object_id", "details")',
-        'keys = ("seq", "at", "actor", "action", "object_type", "object_id")',
+        "lsq_ops/chain.py",
+        "body = canonical({key: event[key] for key in HASHED})",
+        "body = canonical({key: event[key] for key in HASHED[:-1]})",
         (AUDIT + "test_tampering_is_found_with_its_number_and_kind",),
     ),
     Mistake(
@@ -133,10 +133,24 @@ AUDIT_CHAIN = [
     ),
     Mistake(
         "trail-tail-not-missed",
-        SERVICES + "trail.py",
-        "    if last < head.seq:",
-        "    if last > head.seq:",
+        "lsq_ops/chain.py",
+        "        if until > self.last:",
+        "        if until > self.last + 99:",
         (AUDIT + "test_tampering_is_found_with_its_number_and_kind",),
+    ),
+    Mistake(
+        "anchors-not-compared",
+        "lsq_ops/chain.py",
+        '        if anchor.hash == row["hash"]:',
+        "        if True:",
+        ("tests/test_chain.py::test_two_thousand_tampered_trails_are_found_with_their_number_and_kind",),
+    ),
+    Mistake(
+        "anchors-of-anybody-believed",
+        "lsq_ops/services/anchors.py",
+        "        if anchor.is_signed_with(settings.AUDIT_KEY):",
+        "        if True:",
+        ("tests/services/test_anchors.py::test_an_anchor_that_somebody_else_signed_says_nothing",),
     ),
 ]
 
