@@ -12,9 +12,10 @@ from lsq_ops.admin import (  # noqa: E402
     drafting,
     leads,
     people,
+    policies,
     requests,
     tasks,
     trail,
 )
 
-__all__ = ["accounts", "activities", "drafting", "leads", "people", "requests", "tasks", "trail"]
+__all__ = ["accounts", "activities", "drafting", "leads", "people", "policies", "requests", "tasks", "trail"]

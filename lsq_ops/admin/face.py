@@ -123,6 +123,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _item("Audit trail", "fact_check", _list("auditevent")),
                 _item("Account", "cloud_sync", _list("account")),
                 _item("People", "group", reverse("admin:auth_user_changelist")),
+                _item("Approval policy", "rule", _list("policy")),
             ],
         },
     ]

@@ -28,7 +28,7 @@ ACTIONS = frozenset(
         "receipt": "arrived contradicts",
         "account": "created tested paused resumed kind_paused kind_resumed learnt",
         "people": "user_made locked unlocked password_reset roles_changed grant_given grant_revoked team_made",
-        "policy": "set",
+        "policy": "set taken_back",
         "hold": "set lifted",
         "lead": "added refreshed gone revealed",
         "snapshot": "downloaded",

@@ -35,6 +35,7 @@ ROLE_OF: dict[str, tuple[str, ...]] = {
     "export_trail": (AUDITOR,),
     "manage_people": (POLICY_ADMIN,),
     "manage_holds": (POLICY_ADMIN,),
+    "manage_policy": (POLICY_ADMIN,),
 }
 STATES_OF: dict[str, tuple[str, ...]] = {
     "edit": ("draft",),

@@ -41,7 +41,7 @@ def setup_roles() -> None:
         Group.objects.get_or_create(name=role)
     for team in TEAMS:
         Team.objects.get_or_create(name=team)
-    if not Policy.objects.filter(retired_at__isnull=True).exists():
+    if not Policy.objects.exists():
         with audited():
             policy = Policy.objects.create(
                 name="as shipped", tiers=SHIPPED_TIERS, counts_from=db_now(), set_by="system"
@@ -179,7 +179,7 @@ def _create(username: str, first: str, last: str, email: str, password: str, rol
 
 def _grant(user: Person, team: Team, *, by: str) -> ApproverGrant:
     now = db_now()
-    counts_from = now if _first_set_up() else now + timedelta(seconds=timing().change_counts_after)
+    counts_from = now if is_first_set_up() else now + timedelta(seconds=timing().change_counts_after)
     with audited():
         grant = ApproverGrant.objects.create(user=user, team=team, counts_from=counts_from, given_by=by, given_at=now)
         record("people.grant_given", grant, actor=by, user=str(user), team=team.name, counts_from=counts_from)
@@ -192,7 +192,7 @@ def _announce(text: str) -> None:
     notices.tell(notices.approvers(), None, "who may vote has changed", text)
 
 
-def _first_set_up() -> bool:
+def is_first_set_up() -> bool:
     """The account is still paused and was never resumed: nothing could have been sent."""
     from .accounts import FIRST_PAUSE
 

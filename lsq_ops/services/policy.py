@@ -7,8 +7,9 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from lsq_ops import kinds
-from lsq_ops.models import DeletionRequest, Policy, RequestVersion, db_now, timing
+from lsq_ops.models import DeletionRequest, Policy, RequestVersion, timing
 
+from . import policies
 from .may import APPROVER, grant_in_force, involved
 
 
@@ -23,8 +24,8 @@ class Tier:
 
 def tier_of(request: DeletionRequest) -> Tier:
     """The lowest tier whose limits all hold; what fits none, or carries a mark, is the highest."""
-    policies = Policy.objects.filter(retired_at__isnull=True, counts_from__lte=db_now())
-    return max((_tier(policy, request) for policy in policies), key=lambda t: (t.approvals, t.teams, t.wait))
+    found = (_tier(policy, request) for policy in policies.in_force())
+    return max(found, key=lambda t: (t.approvals, t.teams, t.wait))
 
 
 def eligible(request: DeletionRequest) -> list[User]:
