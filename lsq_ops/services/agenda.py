@@ -71,9 +71,13 @@ def tend() -> None:
     """Move on what only waited for its time. Cheap where nothing is due; a lost ring is found here too."""
     now = db_now()
     for rows, act in TENDED:
+        moved = False
         for row in rows(now):
+            moved = True
             with contained(row):
                 act(row)
+        if moved:
+            now = db_now()  # what was just moved may be due for the next ones of the table
 
 
 @contextmanager

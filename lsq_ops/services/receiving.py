@@ -56,12 +56,14 @@ def untaken(now: datetime) -> QuerySet[WebhookReceipt]:
 
 def take(receipt: WebhookReceipt) -> None:
     """Have the lead read now rather than on schedule; a call that is over is left as it is."""
+    ours = WebhookReceipt.objects.filter(pk=receipt.pk, taken_at__isnull=True)
+    if not ours.exists():
+        return  # another worker was quicker: it needs no lock to find that out
     body, now = bytes(receipt.body), db_now()
     says, success = understand(body, receipt.content_type)
     with audited():
         attempt = receipt.attempt
         DeletionRequest.locked(attempt.request_id)
-        ours = WebhookReceipt.objects.filter(pk=receipt.pk, taken_at__isnull=True)
         if not ours.update(taken_at=now, says=says, says_success=success):
             return
         attempt.refresh_from_db()

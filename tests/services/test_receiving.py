@@ -117,6 +117,20 @@ def test_the_same_body_twice_is_one_receipt_with_a_count(world, client):
     assert AuditEvent.objects.filter(action="receipt.arrived").count() == 1
 
 
+def test_a_receipt_that_another_worker_was_quicker_with_costs_one_look_and_no_lock(
+    world, client, django_assert_num_queries
+):
+    """Four workers find the same hundred after a burst."""
+    sent(world)
+    post(client)
+    (receipt,) = receiving.untaken(db_now())
+    agenda.tend()
+    events = AuditEvent.objects.count()
+    with django_assert_num_queries(1):
+        receiving.take(receipt)
+    assert AuditEvent.objects.count() == events
+
+
 def test_a_flood_of_different_bodies_is_cut_off(world, client):
     sent(world)
     for number in range(30):
