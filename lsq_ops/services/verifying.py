@@ -1,7 +1,7 @@
 """The end is decided by reading. A call is read back on its schedule, judged, and its request settled from its
 calls."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -151,17 +151,27 @@ def decide(call: DeletionCall, used: list[ActivitySnapshot], *, final: bool = Fa
     left = {item.record_id for item in items if item.record_id in found}
     before = there_before(call)
     lost = vanished(call, before, found)
-    if any(snapshot.lead_gone for snapshot in used) and call.lead_id:
-        end(call, attempt, "unverifiable", items, set(), before, "the lead was deleted or merged after the send")
+    nobody_knows = untold(items, used, left)
+    if nobody_knows and not left:
+        why = "the lead was deleted or merged after the send"
+        end(call, attempt, "unverifiable", items, left, before, why, nobody_knows)
     elif lost and _alarm(call, lost):
-        end(call, attempt, "over_deleted", items, left, before, f"{len(lost)} records that should stay are gone")
+        why = f"{len(lost)} records that should stay are gone"
+        end(call, attempt, "over_deleted", items, left, before, why, nobody_knows)
     elif not left:
         end(call, attempt, "gone", items, set(), before, "")
     elif final or attempt.state == "refused" or (attempt.state == "accepted" and _schedule_over(call)):
         state = "still_present" if len(left) == len(items) else "partial"
-        end(call, attempt, state, items, left, before, attempt.message)
+        end(call, attempt, state, items, left, before, attempt.message, nobody_knows)
     else:
         _read_again(call)
+
+
+def untold(items: Iterable[DeletionItem], used: Iterable[ActivitySnapshot], there: Collection[str]) -> set[str]:
+    """Items that no list shows, of a lead that is gone: they may be gone with it, or live on with another lead. A task
+    that was given to another owner as well is in no list that we could ask for."""
+    gone = {snapshot.subject_id for snapshot in used if snapshot.lead_gone}
+    return {item.record_id for item in items if item.lead_id in gone and item.record_id not in there}
 
 
 def there_before(call: DeletionCall) -> Mapping[str, Record]:
@@ -177,10 +187,11 @@ def there_before(call: DeletionCall) -> Mapping[str, Record]:
 
 def vanished(call: DeletionCall, before: Mapping[str, Record], now: Mapping[str, Record]) -> list[Record]:
     """What was there before the send, nobody asked to delete, and is gone: kept neighbours, and what came since the
-    approval. Items of ours are explained, if they are this version's or their call was sent."""
+    approval. Items of ours are explained, if they are this version's or their call was sent and not refused."""
     missing = list(before.keys() - now.keys())
     explained: set[str] = set()
-    ours = Q(version=call.version_id) | Q(call__attempts__state__in=Attempt.MAY_HAVE_ACTED)
+    taken = [state for state in Attempt.MAY_HAVE_ACTED if state != "refused"]
+    ours = Q(version=call.version_id) | Q(call__attempts__state__in=taken)
     for start in range(0, len(missing), 500):
         items = DeletionItem.objects.filter(ours, record_id__in=missing[start : start + 500])
         explained |= set(items.values_list("record_id", flat=True))
@@ -215,11 +226,14 @@ def unsent(call: DeletionCall, readings: Iterable[ActivitySnapshot]) -> dict[str
     if not readings or (sent and lead_gone):
         return {"unverifiable" if sent else "skipped": [item.pk for item in items]}
     found = reading.found(call.request.kind, readings)
+    # What stood on a lead goes with it; a task may not.
+    nobody_knows = set() if call.lead_id else untold(items, readings, found)
     if sent and (lost := vanished(call, there_before(call), found)) and _alarm(call, lost):
         _mark_strange(call, "More went than was approved.")
     return {
-        "gone" if sent else "already_gone": [item.pk for item in items if item.record_id not in found],
-        "still_present" if sent else "skipped": [item.pk for item in items if item.record_id in found],
+        "gone" if sent else "already_gone": [i.pk for i in items if i.record_id not in {*found, *nobody_knows}],
+        "still_present" if sent else "skipped": [i.pk for i in items if i.record_id in found],
+        "unverifiable": [i.pk for i in items if i.record_id in nobody_knows],
     }
 
 
@@ -264,16 +278,18 @@ def end(
     left: set[str],
     before: Mapping[str, Record],
     note: str,
+    nobody_knows: Collection[str] = (),
 ) -> None:
     """End the call, its items and its attempt in one act."""
     now = db_now()
-    gone = [i for i in items if i.record_id not in left]
+    gone = [i for i in items if i.record_id not in left and i.record_id not in nobody_knows]
     outcomes = {
         "gone": [i.pk for i in gone if i.record_id in before],
         "already_gone": [i.pk for i in gone if i.record_id not in before],
         "still_present": [i.pk for i in items if i.record_id in left],
+        "unverifiable": [i.pk for i in items if i.record_id in nobody_knows],
     }
-    if state == "unverifiable":
+    if state == "unverifiable" and not nobody_knows:
         outcomes = {"unverifiable": [i.pk for i in items]}
     counts = write_outcomes(outcomes)
     says = [call.contradiction, contradiction(attempt, state)]

@@ -623,9 +623,23 @@ VERIFICATION = [
     Mistake(
         "neighbours-the-wrong-way-round",
         SERVICES + "verifying.py",
-        "    lost = vanished(call, before, found)\n    if any",
-        "    lost = vanished(call, found, before)\n    if any",
+        "    lost = vanished(call, before, found)\n    nobody",
+        "    lost = vanished(call, found, before)\n    nobody",
         (VERIFYING + "test_a_neighbour_that_went_too_is_an_alarm_and_pauses_the_account",),
+    ),
+    Mistake(
+        "refused-calls-explain-what-went",
+        SERVICES + "verifying.py",
+        'if state != "refused"]',
+        "]",
+        (VERIFYING + "test_a_deletion_that_was_refused_explains_no_neighbour_that_went",),
+    ),
+    Mistake(
+        "tasks-of-a-lead-that-is-gone-are-gone",
+        SERVICES + "verifying.py",
+        "    return {item.record_id for item in items if item.lead_id in gone and item.record_id not in there}",
+        "    return set()",
+        (VERIFYING + "test_a_task_in_no_list_that_can_be_asked_for_is_not_called_gone_already",),
     ),
     Mistake(
         "neighbours-by-code-and-window",
@@ -658,7 +672,7 @@ VERIFICATION = [
     Mistake(
         "neighbours-alarm-themselves",
         SERVICES + "verifying.py",
-        "Q(version=call.version_id) | Q(call__attempts__state__in=Attempt.MAY_HAVE_ACTED)",
+        "Q(version=call.version_id) | Q(call__attempts__state__in=taken)",
         "Q(version=call.version_id)",
         (VERIFYING + "test_a_neighbour_that_another_request_was_sent_to_delete_is_no_alarm",),
     ),

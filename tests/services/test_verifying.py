@@ -290,6 +290,21 @@ def test_a_neighbour_that_another_request_was_sent_to_delete_is_no_alarm(world, 
     assert to_the_end(world, request).state == "completed"
 
 
+def test_a_deletion_that_was_refused_explains_no_neighbour_that_went(world):
+    """LeadSquared said that it isn't done, and it was read to be so: whatever took it later, that call did not."""
+    request = world.approved(world.pending("activities", "asha"))
+    DeletionRequest.objects.filter(pk=request.pk).update(starts_at=db_now() + timedelta(hours=1))
+    other = world.approved(world.pending("stage_history", "asha", days=90))
+    world.sandbox.faults.set("answer", "400", match="StageChange")
+    skip_wait(other)
+    assert to_the_end(world, other).state == "failed"
+    skip_wait(request)
+    drain()
+    let_land(world)
+    world.sandbox.world.remove_activities(other.version.items.values_list("record_id", flat=True))
+    assert to_the_end(world, request).state == "needs_attention"
+
+
 def test_the_first_send_is_what_a_second_one_is_measured_by(world):
     """Nothing of what the first send took may be called already gone, or its neighbours forgotten."""
     _, call = sent(world)
@@ -355,6 +370,29 @@ def test_a_task_that_was_completed_or_handed_over_since_the_approval_is_not_sent
     assert to_the_end(world, request).state == "failed"
     assert sends(world) == 0
     assert outcomes(request) == {"skipped": 3}
+
+
+def test_a_task_in_no_list_that_can_be_asked_for_is_not_called_gone_already(world):
+    """Its lead was merged away and it has another owner: it lives on where neither list shows it."""
+    request = running_tasks(world, 3)
+    world.sandbox.world.move_tasks(request.version.items.values_list("record_id", flat=True))
+    world.sandbox.faults.set("lead_gone", "yes")
+    assert to_the_end(world, request).state == "failed"
+    assert sends(world) == 0
+    assert outcomes(request) == {"unverifiable": 3}
+
+
+def test_a_task_in_no_list_that_can_be_asked_for_is_not_called_gone_after_the_send(world, monkeypatch):
+    read_when_told(monkeypatch)
+    world.sandbox.faults.set("effect", "task_moved")
+    request = running_tasks(world, 3)
+    drain()
+    assert sends(world) == 1
+    let_land(world)
+    world.sandbox.faults.set("lead_gone", "yes")
+    assert to_the_end(world, request).state == "needs_attention"
+    assert outcomes(request) == {"unverifiable": 3}
+    assert request.calls.get().state == "unverifiable"
 
 
 def test_another_task_of_the_owner_that_went_too_never_ends_as_completed(world):
