@@ -436,7 +436,7 @@ BEFORE_THE_SEND = [
         "send-with-a-lease-almost-over",
         SERVICES + "running.py",
         "    in_time = db_now() + timedelta(seconds=timing().http_deadline) < attempt.lease_until",
-        "    if db_now() < attempt.lease_until:",
+        "    in_time = db_now() < attempt.lease_until",
         (RUNNING + "test_a_worker_that_woke_up_with_too_little_of_its_lease_left_does_not_send",),
     ),
     Mistake(
