@@ -1,11 +1,14 @@
 """The chain's arithmetic: what was done to a trail is found, with number and kind, and a clean one raises no alarm."""
 
 from dataclasses import replace
+from hashlib import sha256
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lsq_ops.chain import GENESIS, Check, anchors_in, link_hash, sign
+from lsq_ops.chain import GENESIS, HASHED, Check, anchors_in, canonical, link_hash, sign
 
 KEY = "a key that the database's owner doesn't have"
 TAMPERED, CLEAN = 2000, 1000
@@ -181,3 +184,15 @@ def test_what_stands_in_the_middle_is_found_without_an_anchor_too(harm):
     harmed, head, seq, kind = harm(Random(3), rows)
     fault, _ = check(harmed, head, [])
     assert (fault.seq, fault.kind) == (seq, kind)
+
+
+# --- How a link is spelled -----------------------------------------------------------------------------------------
+
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(st.integers(1, 10**12), st.fixed_dictionaries({name: texts for name in HASHED if name != "seq"}))
+def test_a_link_hashes_the_canonical_json_of_what_the_event_says(seq, words):
+    event = {**words, "seq": seq, "hash": "of no account"}
+    said = canonical({name: event[name] for name in HASHED})
+    assert link_hash(GENESIS, event) == sha256((GENESIS + said).encode()).hexdigest()

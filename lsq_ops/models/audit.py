@@ -11,9 +11,9 @@ from typing import Any
 
 from django.db import connection, models, transaction
 
-from lsq_ops.chain import canonical, link_hash
+from lsq_ops.chain import FIELDS, canonical, link_hash
 
-from .clock import db_now
+from .clock import NOW, from_db
 
 # A closed list: an event that isn't on it is a bug, and a reader can know them all.
 ACTIONS = frozenset(
@@ -162,21 +162,30 @@ def record(action: str, obj: models.Model | tuple[str, Any], *, actor: str, **de
     )
 
 
+# Written out: each of these waits for whoever holds the head, so what the ORM takes longer is everybody's time.
+_HEAD = {
+    "sqlite": f"SELECT seq, hash, {NOW['sqlite']} FROM lsq_ops_audithead WHERE id = 1",
+    "postgresql": f"SELECT seq, hash, {NOW['postgresql']} FROM lsq_ops_audithead WHERE id = 1 FOR UPDATE",
+}
+_LINK = f"INSERT INTO lsq_ops_auditevent ({', '.join(FIELDS)}) VALUES ({', '.join(['%s'] * len(FIELDS))})"
+_MOVE = "UPDATE lsq_ops_audithead SET seq = %s, hash = %s WHERE id = 1"
+
+
 def _append(events: list[dict[str, str]]) -> None:
     if not events:
         return
-    if connection.vendor == "postgresql":
-        # Django's foreign keys are checked at COMMIT, which would be behind the head's lock: whoever holds a row that
-        # one of them points at, and waits for the head, would wait for ever. So they are checked now.
-        with connection.cursor() as cursor:
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            # Django's foreign keys are checked at COMMIT, which would be behind the head's lock: whoever holds a row
+            # that one of them points at, and waits for the head, would wait for ever. So they are checked now.
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    head = AuditHead.objects.select_for_update().get(pk=1)
-    at = db_now().isoformat(timespec="microseconds")
-    rows = []
-    for event in events:
-        link: dict[str, Any] = {"seq": head.seq + 1, "at": at, **event}
-        link["prev_hash"], link["hash"] = head.hash, link_hash(head.hash, link)
-        rows.append(AuditEvent(**link))
-        head.seq, head.hash = link["seq"], link["hash"]
-    AuditEvent.objects.bulk_create(rows)
-    head.save(update_fields=["seq", "hash"])
+        cursor.execute(_HEAD[connection.vendor])
+        last, prev, now = cursor.fetchone()
+        at = from_db(now).isoformat(timespec="microseconds")
+        rows = []
+        for seq, event in enumerate(events, last + 1):
+            link: dict[str, Any] = {"seq": seq, "at": at, **event, "prev_hash": prev}
+            link["hash"] = prev = link_hash(prev, link)
+            rows.append([link[name] for name in FIELDS])
+        cursor.executemany(_LINK, rows)
+        cursor.execute(_MOVE, [last + len(rows), prev])

@@ -6,15 +6,24 @@ from datetime import UTC, datetime
 
 from django.db import connection
 
+# In SQL, for a question that asks for more than the time; what it answers is read by `from_db`.
+NOW = {
+    "sqlite": "strftime('%Y-%m-%d %H:%M:%f', 'now')",
+    "postgresql": "clock_timestamp()",
+}
+
 
 def db_now() -> datetime:
     """The database's own time, aware, in UTC; PostgreSQL's moves on inside a transaction."""
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute("SELECT clock_timestamp()")
-            return cursor.fetchone()[0].astimezone(UTC)
-        cursor.execute("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")
-        return datetime.fromisoformat(cursor.fetchone()[0]).replace(tzinfo=UTC)
+        cursor.execute(f"SELECT {NOW[connection.vendor]}")
+        return from_db(cursor.fetchone()[0])
+
+
+def from_db(now: datetime | str) -> datetime:
+    if isinstance(now, datetime):
+        return now.astimezone(UTC)
+    return datetime.fromisoformat(now).replace(tzinfo=UTC)
 
 
 # How a database is asked whether a commit waits for the disk, which answers mean "not always", and how it is told to.

@@ -11,12 +11,9 @@ from dataclasses import dataclass
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .calls import Attempt, DeletionCall
+from .clock import NOW
 from .requests import DeletionRequest
 
-NOW = {
-    "sqlite": "strftime('%Y-%m-%d %H:%M:%f', 'now')",
-    "postgresql": "clock_timestamp()",
-}
 DIFFERS = {"sqlite": " IS NOT ", "postgresql": " IS DISTINCT FROM "}
 
 
