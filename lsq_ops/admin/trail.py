@@ -72,7 +72,8 @@ class TrailAdmin(LongListAdmin, BaseAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
         last = AuditEvent.objects.filter(action="trail.verified").order_by("-seq").first()
         shown = {"at": _at(last), "by": last.actor, **json.loads(last.details)} if last else None
-        return super().changelist_view(request, {**(extra_context or {}), "verified": shown, **self._anchored()})
+        about = {"verified": shown, "checking": trail.under_way(), **self._anchored()}
+        return super().changelist_view(request, {**(extra_context or {}), **about})
 
     def _anchored(self) -> dict[str, Any]:
         """How far the trail is known outside the database, and where."""
@@ -122,6 +123,8 @@ class TrailAdmin(LongListAdmin, BaseAdmin):
     )
     def verify(self, request: HttpRequest, obj: None, form: None) -> str:
         report = trail.verify_now(request.user)
+        if report is None:
+            return "The worker reads the trail now, behind all other work. This page says how far it is."
         if not report.ok:
             raise Barred(report.sentence)
         return f"{report.events:,} events were read."

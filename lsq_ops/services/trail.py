@@ -7,16 +7,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.db.models import Max
 
 from lsq_ops.chain import FIELDS, GENESIS, Check, Fault
 from lsq_ops.models import AuditEvent, AuditHead, TrailCheck, audited, db_now, record, timing
+from lsq_ops.queue import ring
 
 from . import anchors, notices
-from .may import AUDITOR, POLICY_ADMIN, Person, need
+from .may import AUDITOR, POLICY_ADMIN, Barred, Person, need
 
 CHUNK = 5000
-SLICE = 20_000  # events that the worker checks in one go; half a second
+SLICE = 20_000  # events that are checked in one go, by the worker or while a page waits; half a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,38 @@ def verify(files: Iterable[str] = ()) -> Report:
     return _report(check, check.walk(_rows(check)) or check.end() or _behind_the_head(), unsigned)
 
 
-def verify_now(user: Person) -> Report:
-    """Verify, and write into the trail that somebody did and what they found."""
+def verify_now(user: Person) -> Report | None:
+    """Verify, and write into the trail that somebody did and what they found. None where the trail is too long to
+    wait for: the worker has been asked, and writes it."""
     need(user, "verify_trail")
+    head = AuditHead.objects.filter(pk=1).first()
+    if head and head.seq > SLICE:
+        _ask_worker(str(user))
+        return None
     report = verify()
     _note(report, str(user))
     return report
+
+
+def under_way() -> TrailCheck | None:
+    """The check that the worker is at."""
+    return TrailCheck.objects.filter(done_at__isnull=True).last()
+
+
+def _ask_worker(user: str) -> None:
+    with transaction.atomic():
+        head = AuditHead.objects.select_for_update().get(pk=1)  # two who press at once ask for one check
+        if check := under_way():
+            raise Barred(
+                f"A check is under way, asked for by {check.by}: it has come to event {check.last:,} of"
+                f" {check.head_seq:,}. What it finds will stand on this page."
+            )
+        _begin(head, user)
+        ring("work")
+
+
+def _begin(head: AuditHead, by: str = "system") -> None:
+    TrailCheck.objects.create(begun_at=db_now(), by=by, head_seq=head.seq, head_hash=head.hash, prev=GENESIS)
 
 
 # --- By itself, once a day -----------------------------------------------------------------------------------------
@@ -55,15 +83,15 @@ def verify_now(user: Person) -> Report:
 
 def check_due() -> bool:
     """Begin the day's check, or go on with it a little; False where there is nothing to do. Behind all other work."""
-    check = TrailCheck.objects.first()
-    if check and not check.done_at:
+    if check := under_way():
         return _go_on(check)
+    check = TrailCheck.objects.first()
     first = None if check else AuditEvent.objects.filter(seq=1).first()
     last = check.begun_at if check else datetime.fromisoformat(first.at) if first else None
     head, now = AuditHead.objects.filter(pk=1).first(), db_now()
     if head is None or last is None or now - last < timedelta(seconds=timing().trail_check_every):
         return False
-    TrailCheck.objects.create(begun_at=now, head_seq=head.seq, head_hash=head.hash, prev=GENESIS)
+    _begin(head)
     return True
 
 

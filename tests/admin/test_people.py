@@ -199,6 +199,16 @@ def test_the_auditor_verifies_and_the_page_keeps_the_result(world):
     assert AuditEvent.objects.filter(action="trail.verified", actor="aida").count() == 1
 
 
+def test_the_page_of_a_long_trail_says_how_far_the_worker_is(world, monkeypatch):
+    monkeypatch.setattr("lsq_ops.services.trail.SLICE", 7)
+    assert "The worker reads the trail now" in words(post(world.aida, f"{TRAIL}verify/"))
+    assert "is under way: event 0 of" in words(client_of(world.vera).get(TRAIL))
+    world.work()
+    said = words(client_of(world.vera).get(TRAIL))
+    assert "under way" not in said
+    assert "by aida:" in said
+
+
 def test_an_event_shows_its_hashes_and_details(world):
     said = words(client_of(world.vera).get(f"{TRAIL}1/change/"))
     event = AuditEvent.objects.get(seq=1)

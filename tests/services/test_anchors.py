@@ -21,6 +21,7 @@ from lsq_ops.models import (
     timing,
 )
 from lsq_ops.services import agenda, anchors, trail
+from lsq_ops.services.may import Barred
 
 
 def tell(count=1):
@@ -272,3 +273,28 @@ def test_what_is_written_while_the_check_goes_on_is_no_fault(people, monkeypatch
     tell(3)
     checked()
     assert '"ok":true' in AuditEvent.objects.filter(action="trail.verified").get().details
+
+
+# --- When somebody asks --------------------------------------------------------------------------------------------
+
+
+def test_a_long_trail_is_left_to_the_worker_who_writes_what_the_auditor_asked_for(people, monkeypatch):
+    monkeypatch.setattr(trail, "SLICE", 7)
+    tell(20)
+    assert trail.verify_now(people.aida) is None
+    with pytest.raises(Barred, match="under way, asked for by aida: it has come to event 0 of"):
+        trail.verify_now(people.aida)
+    seen = AuditHead.objects.get().seq
+    assert checked() > 3
+    said = AuditEvent.objects.order_by("-seq").first()
+    assert (said.action, said.actor, said.object_id) == ("trail.verified", "aida", str(seen))
+    assert trail.under_way() is None
+
+
+def test_checks_that_two_workers_began_at_once_are_both_ended(people, monkeypatch):
+    monkeypatch.setattr(trail, "SLICE", 7)
+    tell(20)
+    for _ in range(2):
+        trail._begin(AuditHead.objects.get())
+    checked()
+    assert not TrailCheck.objects.filter(done_at__isnull=True).exists()
