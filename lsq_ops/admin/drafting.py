@@ -44,8 +44,13 @@ class WhyForm(forms.Form):
         help_text="Whoever asks for a request can't vote on it.",
     )
 
-    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+    keep_out = forms.BooleanField(required=False, initial=True)
+
+    def __init__(self, *args: Any, user: User, struck_out: int = 0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["keep_out"].label = f"Leave out the {struck_out:,} that an approver proposed to leave out"
+        if not struck_out:
+            del self.fields["keep_out"]
         asked_by: Any = self.fields["asked_by"]
         people = User.objects.filter(is_active=True).exclude(pk=user.pk)
         asked_by.queryset = people.order_by("first_name", "last_name", "username")
@@ -65,11 +70,12 @@ class DraftForm:
         files: Any = None,
         *,
         initial: dict[str, Any] | None = None,
+        struck_out: int = 0,
     ) -> None:
         initial = initial or {}
         self.kind, self.user = kind, user
         self.own = kind.form(selection, account, data, initial.get("parameters"))
-        self.why = WhyForm(data, initial=initial, user=user)
+        self.why = WhyForm(data, initial=initial, user=user, struck_out=struck_out)
 
     def is_valid(self) -> bool:
         # Both are asked: a person wants all mistakes at once.

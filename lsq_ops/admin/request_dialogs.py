@@ -11,6 +11,7 @@ from lsq_ops.admin import face, request_forms
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.admin.drafting import DraftForm
 from lsq_ops.admin.request_forms import CountForm, DecisionForm, DigestForm, ProposeForm, ReasonForm, VoteForm
+from lsq_ops.admin.talk_dialogs import TalkDialogs, changes_form, recorded
 from lsq_ops.models import Decision, DeletionCall, DeletionItem, DeletionRequest
 from lsq_ops.services import approval, deciding, drafting, preview, verifying, waiting
 from lsq_ops.services.may import enough, standing_vote, valid_votes
@@ -60,6 +61,7 @@ def edit_form(request: HttpRequest, obj: DeletionRequest) -> Any:
             "ticket": version.ticket,
             "asked_by": version.asked_by_id,
         },
+        struck_out=len(version.parameters.get("without", ())),
     )
 
 
@@ -107,15 +109,17 @@ def has_remaining(obj: DeletionRequest) -> bool:
     return obj.is_over and bool(obj.started_at) and obj.version.items.exclude(outcome__in=done).exists()
 
 
-class RequestDialogs:
+class RequestDialogs(TalkDialogs):
     """Mixed into the request's admin; `actions_detail` is also the order of the buttons."""
 
     actions_detail = (
+        "leave_out",
         "submit",
         "approve",
         "confirm_vote",
         "confirm_decision",
         "remaining",
+        "ask",
         "changes",
         "reject",
         "edit",
@@ -156,7 +160,7 @@ class RequestDialogs:
     def approve(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
         given = form.cleaned_data
         approval.vote(request.user, obj, "approve", digest=given["digest"], count=given.get("count"))
-        return f"You approved {deletions_of(obj)} of {obj}."
+        return recorded(request, obj, f"Recorded: you approved {deletions_of(obj)} of {obj}.")
 
     @dialog(
         verb="confirm_vote",
@@ -170,7 +174,7 @@ class RequestDialogs:
     )
     def confirm_vote(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
         approval.confirm_vote(request.user, obj, form.cleaned_data["digest"])
-        return f"You confirmed {obj}."
+        return recorded(request, obj, f"Recorded: you confirmed {obj}.")
 
     @dialog(
         verb="confirm_decision",
@@ -199,14 +203,18 @@ class RequestDialogs:
     @dialog(
         verb="vote",
         label="Changes needed",
-        form=with_digest(VoteForm),
-        question="The request goes back to its requester with your reason. You may approve the next version.",
+        form=changes_form,
+        question=(
+            "The request goes back to its requester with your reason, and with what you would leave out."
+            " You may approve the next version."
+        ),
         button="Ask for changes",
     )
     def changes(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
         given = form.cleaned_data
-        approval.vote(request.user, obj, "changes", digest=given["digest"], reason=given["reason"])
-        return f"{obj} is back with its requester."
+        shown = {"digest": given["digest"], "reason": given["reason"]}
+        approval.vote(request.user, obj, "changes", **shown, leave_out=form.strikes())
+        return recorded(request, obj, f"Recorded: {obj} is back with its requester.")
 
     @dialog(
         verb="vote",
@@ -218,7 +226,7 @@ class RequestDialogs:
     def reject(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
         given = form.cleaned_data
         approval.vote(request.user, obj, "reject", digest=given["digest"], reason=given["reason"])
-        return f"You rejected {obj}."
+        return recorded(request, obj, f"Recorded: you rejected {obj}.")
 
     @dialog(
         verb="edit",

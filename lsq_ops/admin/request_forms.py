@@ -8,10 +8,12 @@ from typing import Any
 from django import forms
 from django.http import HttpRequest
 
-from lsq_ops.models import Decision, DeletionCall, DeletionRequest
+from lsq_ops.models import Decision, DeletionCall, DeletionRequest, Message, RequestVersion, Vote
+from lsq_ops.services import striking
 from lsq_ops.services.deciding import is_open_question
 from lsq_ops.services.may import unresolved
 
+TROUBLES = 10  # lines that a form names one by one
 _LONG = forms.Textarea(attrs={"rows": 3})
 
 
@@ -29,7 +31,7 @@ class DigestForm(forms.Form):
 
 
 class VoteForm(DigestForm, ReasonForm):
-    field_order = ("reason", "digest")
+    field_order: tuple[str, ...] = ("reason", "digest")
 
 
 class CountForm(DigestForm):
@@ -43,6 +45,65 @@ class CountForm(DigestForm):
     def __init__(self, *args: Any, items: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["count"].help_text = f"Type {items} to say that you know how many records will go."
+
+
+class ChangesForm(VoteForm):
+    """The reason, and what to leave out: ids in one field, and ticks for a page of items; never a field for each."""
+
+    out = forms.CharField(
+        label="Leave out",
+        required=False,
+        max_length=400_000,
+        strip=False,  # the first line is line 1, also where it is blank
+        widget=forms.Textarea(attrs={"rows": 3, "class": "mono", "spellcheck": "false"}),
+        help_text="Ids of leads, or of single items, one a line. The requester can leave them out with one click.",
+    )
+    ticked = forms.MultipleChoiceField(label="Or tick them", required=False, widget=forms.CheckboxSelectMultiple)
+    field_order = ("reason", "out", "ticked", "digest")
+
+    def __init__(self, *args: Any, version: RequestVersion, choices: list[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.version = version
+        ticked: Any = self.fields["ticked"]
+        ticked.choices = choices
+        if len(choices) < version.items_count:
+            ticked.help_text = f"{len(choices)} of {version.items_count:,} items; paste the ids of others above."
+
+    def clean_out(self) -> list[striking.Strike]:
+        strikes, wrong = striking.read(self.version, self.cleaned_data["out"])
+        if wrong:
+            more = [f"and {len(wrong) - TROUBLES:,} more lines."] if len(wrong) > TROUBLES else []
+            raise forms.ValidationError([f"{one[0].upper()}{one[1:]}" for one in wrong[:TROUBLES] + more])
+        return strikes
+
+    def strikes(self) -> list[striking.Strike]:
+        of_items = striking.record_type(self.version)
+        given = self.cleaned_data
+        return list(dict.fromkeys([*given["out"], *((of_items, one) for one in given["ticked"])]))
+
+
+class AskForm(forms.Form):
+    text = forms.CharField(
+        label="Text",
+        max_length=1000,
+        widget=_LONG,
+        help_text="It stays on the request's page and can't be changed. Leave out names, e-mails and phone numbers.",
+    )
+    answers = forms.ModelChoiceField(queryset=Message.objects.none(), required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, questions: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["answers"].queryset = questions  # type: ignore[attr-defined]
+
+
+class LeaveOutForm(forms.Form):
+    """Which proposal was shown: the click means that one and no other."""
+
+    vote = forms.ModelChoiceField(queryset=Vote.objects.none(), widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, votes: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["vote"].queryset = votes  # type: ignore[attr-defined]
 
 
 class ProposeForm(ReasonForm):

@@ -5,7 +5,9 @@ Everything is cut into pages on the server: 12,000 items weigh no more than 50.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.paginator import Page, Paginator
 from django.db.models import Case, Count, QuerySet, When
@@ -15,8 +17,8 @@ from lsq_ops import kinds
 from lsq_ops.admin import dialogs, face
 from lsq_ops.admin.request_forms import number_in
 from lsq_ops.models import DeletionItem, DeletionRequest, Lead, RequestVersion, Task, Vote
-from lsq_ops.services import policy, preview, story
-from lsq_ops.services.may import may
+from lsq_ops.services import policy, preview, story, striking, talk
+from lsq_ops.services.may import lapsed_votes, may
 
 ROWS = 50
 TOLD = 40  # events of the timeline on the page itself; the tab has them all
@@ -29,6 +31,7 @@ def parts(admin: Any, request: HttpRequest, obj: DeletionRequest) -> dict[str, C
         "what": lambda: what(obj),
         "next": lambda: coming(request, obj),
         "panel": lambda: panel(request, obj),
+        "talk": lambda: spoken(request, obj),
         "story": lambda: told(obj),
     }
 
@@ -45,8 +48,18 @@ def head(admin: Any, request: HttpRequest, obj: DeletionRequest) -> dict[str, An
         "kind": kinds.get(obj.kind),
         "asked": kinds.get(obj.kind).describe(version.parameters, obj.account),
         "closing": story.closing_sentence(obj) if obj.ended_at else "",
+        **proposed(request, obj),
         "buttons": dialogs.buttons(admin, request, obj, admin.actions_detail),
     }
+
+
+def proposed(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
+    """What an approver proposes to leave out, and whether this person may do so with one click."""
+    vote = striking.proposal(obj)
+    if vote is None:
+        return {}
+    why = may(request.user, "leave_out", obj).why
+    return {"proposal": vote, "proposal_words": striking.in_words(vote), "proposal_why": why}
 
 
 def what(obj: DeletionRequest) -> dict[str, Any]:
@@ -66,10 +79,15 @@ def coming(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
         "reading": preview.progress(obj) if reading else None,
         "outcomes": story.outcome_counts(obj) if obj.started_at else {},
         "phases": story.phases(obj) if obj.started_at else [],
-        "seats": seats(version),
-        "empty_seats": range(max(0, version.approvals_needed - approvals(version))),
+        "seats": (taken := seats(obj)),
+        "empty_seats": range(max(0, version.approvals_needed - sum(1 for one in taken if one.counts))),
         "vote_why": may(request.user, "vote", obj).why,
     }
+
+
+def spoken(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
+    verdict = may(request.user, "ask", obj)
+    return {"thread": talk.thread(obj), "may_ask": bool(verdict)}
 
 
 def told(obj: DeletionRequest) -> dict[str, Any]:
@@ -77,15 +95,24 @@ def told(obj: DeletionRequest) -> dict[str, Any]:
     return {"timeline": events[-TOLD:], "earlier": max(0, len(events) - TOLD)}
 
 
-def seats(version: RequestVersion) -> list[Vote]:
-    """The votes that stand on this version."""
-    standing = version.votes.filter(takes_back__isnull=True, taken_back_by__isnull=True)
-    return list(standing.select_related("voter", "team"))
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A vote that stands on this version; an approval whose giver left or lost the grant counts no more."""
+
+    vote: Vote
+    counts: bool
+    lapsed: bool
+    lapsed_at: datetime | None
 
 
-def approvals(version: RequestVersion) -> int:
-    said = (Vote.Decision.APPROVE, Vote.Decision.CONFIRM)
-    return version.votes.filter(decision__in=said, taken_back_by__isnull=True).count()
+def seats(obj: DeletionRequest) -> list[Seat]:
+    standing = obj.version.votes.filter(takes_back__isnull=True, taken_back_by__isnull=True)
+    lapsed = {vote.pk: story.lapsed_at(vote) for vote in lapsed_votes(obj)}
+    for_it = (Vote.Decision.APPROVE, Vote.Decision.CONFIRM)
+    return [
+        Seat(vote, vote.decision in for_it and vote.pk not in lapsed, vote.pk in lapsed, lapsed.get(vote.pk))
+        for vote in standing.select_related("voter", "team")
+    ]
 
 
 # --- The tabs ---
@@ -138,20 +165,35 @@ def _page(request: HttpRequest, rows: Any) -> Page:
 
 def items(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
     """The odd ones first, then in the order of the calls."""
-    every: QuerySet[DeletionItem] = obj.version.items.all()
     filters = item_filters(request)
-    wanted = {_COLUMN[name]: value for name, value in filters.items() if value not in (None, "")}
-    odd_first = Case(When(odd="", then=1), default=0)
-    page = _page(request, every.filter(**wanted).select_related("call").order_by(odd_first, "id"))
-    types = every.order_by("event_code").values_list("event_code", "label").distinct()[:100]
+    page = _page(request, chosen_items(request, obj).select_related("call"))
+    types = obj.version.items.order_by("event_code").values_list("event_code", "label").distinct()[:100]
     return {
         "page": page,
         "codes": [(number, label) for number, label in types if number is not None],
         "outcomes": DeletionItem.Outcome.choices,
         "filters": filters,
-        "filtered": bool(wanted),
+        "filtered": bool(_wanted(filters)),
         "known": mirrored(obj, page),
+        "strike_query": strike_query(request, obj, filters),
     }
+
+
+def chosen_items(request: HttpRequest, obj: DeletionRequest) -> QuerySet[DeletionItem]:
+    """Those that the address asks for, the odd ones first."""
+    odd_first = Case(When(odd="", then=1), default=0)
+    return obj.version.items.filter(**_wanted(item_filters(request))).order_by(odd_first, "id")
+
+
+def _wanted(filters: dict[str, Any]) -> dict[str, Any]:
+    return {_COLUMN[name]: value for name, value in filters.items() if value not in (None, "")}
+
+
+def strike_query(request: HttpRequest, obj: DeletionRequest, filters: dict[str, Any]) -> str | None:
+    """The shown items, for the dialog in which a voter ticks what should be left out; None for others."""
+    if not may(request.user, "vote", obj):
+        return None
+    return urlencode({name: value for name, value in filters.items() if value not in (None, "")})
 
 
 _COLUMN = {"lead": "lead_id", "call": "call__number", "code": "event_code", "outcome": "outcome"}
@@ -204,7 +246,11 @@ def owner_name(obj: DeletionRequest, owner_id: str) -> str:
 
 
 def votes(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
-    return {"page": _page(request, obj.votes.select_related("voter", "team", "version").order_by("id"))}
+    page = _page(request, obj.votes.select_related("voter", "team", "version").order_by("id"))
+    for vote in page:
+        if vote.decision == Vote.Decision.CHANGES:
+            vote.out, vote.out_words = vote.strike_outs.all()[:ROWS], striking.in_words(vote)
+    return {"page": page}
 
 
 def snapshots(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:

@@ -31,6 +31,9 @@ WORDS = {
     "request.stopped": "{request} stopped: {gone} of {items} gone",
     "request.closed": "{request} was closed by two people",
     "request.looked_again": "{request} was read once more after its end: {found}",
+    "request.left_out": "left out of {request} what {by} proposed, in version {version}",
+    "request.asked": "asked a question about {request}",
+    "request.answered": "answered a question about {request}",
     "request.rejected": "rejected {request}",
     "request.withdrawn": "withdrew {request}",
     "request.cancelled": "cancelled {request}",
@@ -142,7 +145,7 @@ class _Filled(dict[str, Any]):
 
     def __init__(self, known: dict[str, Any]) -> None:
         asked = "version targets items gone why cause outcome team choice role kind calls seconds roles before after"
-        asked += " user counts_from tiers prospect_id sentence"
+        asked += " user counts_from tiers prospect_id sentence found by"
         super().__init__({**dict.fromkeys(asked.split(), "?"), **known})
 
 

@@ -17,6 +17,7 @@ from .local_time import WindowForm, in_words
 from .windows import NEAR, TOO_NEAR, Window, by_lead_and_code, part, windows
 
 CUSTOM_CODES = range(100, 3000)
+STRUCK_OUT = "an approver proposed to leave it out"
 
 
 class ActivitiesForm(WindowForm):
@@ -48,13 +49,13 @@ class LeadKind(Kind):
         return {r.id: r for (_, lead), reading in readings.items() for r in _records(lead, reading)}
 
     def plan(self, targets: Iterable[Target], parameters: dict[str, Any], readings: Readings, limits: Limits) -> Plan:
-        targets = list(targets)
+        targets, struck_out = list(targets), frozenset(parameters.get("without", ()))
         found = self.find(readings)
         chosen, plan = [], Plan()
         for record in found.values():
             if not self.wants(record, targets, parameters):
                 continue
-            why = self.bar(record, limits)
+            why = STRUCK_OUT if record.id in struck_out else self.bar(record, limits)
             if why:
                 plan.left_out.append((record, why))
             else:

@@ -17,6 +17,7 @@ from .requests import (
     RequestVersion,
     Selection,
 )
+from .talk import Message, StrikeOut
 from .timing import timing
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "KeptNeighbour",
     "Lead",
     "LostRace",
+    "Message",
     "Notice",
     "OneTimePassword",
     "Policy",
@@ -52,6 +54,7 @@ __all__ = [
     "SnapshotContent",
     "SnapshotPage",
     "StateMachine",
+    "StrikeOut",
     "Task",
     "TaskClaim",
     "Team",

@@ -138,6 +138,7 @@ class RequestVersion(models.Model):
     approvals_needed = models.PositiveIntegerField(default=0)
     teams_needed = models.PositiveIntegerField(default=0)
     wait_seconds = models.PositiveIntegerField(default=0)
+    reminded = models.PositiveSmallIntegerField(default=0, help_text="how many of its reminders were written")
 
     class Meta:
         ordering = ("number",)

@@ -18,6 +18,11 @@ class Timing:
     pending_working_days: int = 3
     approved_expires: int = DAY
     draft_idle: int = 30 * DAY
+    remind_after: tuple[float, ...] = (1 / 2, 5 / 6)  # shares of the time that is left for voting
+    remind_start_after: float = 5 / 6  # the share of `approved_expires` after which not to have started is told
+    messages_a_day: int = 20  # of one person about one request
+    same_message: int = MINUTE  # the same text again within so long is a second press of the button
+    strike_outs: int = 5_000
     reading_max_age: int = 4 * HOUR
     window_settled: int = HOUR
     change_counts_after: int = DAY

@@ -24,6 +24,7 @@ from . import (
     preview,
     reading,
     receiving,
+    reminders,
     running,
     settling,
     trail,
@@ -147,6 +148,9 @@ def catch_up() -> None:
     accounts.learn_by_itself()
     approval.withdraw_idle()
     anchors.keep()
+    for request in reminders.due():
+        with contained(request):
+            reminders.remind(request)
     drafts = DeletionRequest.objects.filter(state="draft", versions__reading="reading")
     waiting = drafts | DeletionRequest.objects.filter(state="pending", versions__recheck_from__isnull=False)
     calls = DeletionCall.objects.filter(state="verifying", not_before__isnull=True)

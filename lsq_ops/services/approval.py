@@ -1,7 +1,8 @@
 """Submit, vote, undo: how a request comes to be approved, or not. Told in the order of life."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
@@ -21,7 +22,7 @@ from lsq_ops.models import (
 )
 from lsq_ops.queue import ring
 
-from . import drafting, mirror, notices, policy, preview, reading
+from . import drafting, mirror, notices, policy, preview, reading, story, striking
 from .may import Barred, Person, enough, grant_in_force, may, need, standing_vote, valid_votes
 from .settling import settle
 
@@ -75,8 +76,10 @@ def vote(
     digest: str,
     reason: str = "",
     count: int | None = None,
+    leave_out: Collection[striking.Strike] = (),
 ) -> None:
-    """Approve, reject or ask for changes, on exactly what the voter was shown (its digest)."""
+    """Approve, reject or ask for changes, on exactly what the voter was shown (its digest). Who asks for changes may
+    propose what to leave out."""
     need(user, "vote", request)
     if _reading_is_old(request):
         raise Barred(_read_again(request))
@@ -90,7 +93,8 @@ def vote(
             _check_count(request.version, count)
         elif not reason.strip():
             raise Barred("Say why: the requester will read it.")
-        made = _cast(user, request, decision, reason.strip())
+        made = _cast(user, request, decision, reason.strip(), **striking.told(leave_out))
+        striking.propose(made, leave_out)
         _after_vote(request, made)
 
 
@@ -113,6 +117,12 @@ def confirm_vote(user: Person, request: DeletionRequest, digest: str) -> None:
         if enough(request, valid_votes(request)):
             raise Barred("No approval has lapsed; nothing needs confirming.")
         _cast(user, request, Vote.Decision.CONFIRM, "")
+        if enough(request, valid_votes(request)):
+            settle(request)  # what it waited for is over: should it lapse once more, people are told once more
+            waited = DeletionCall.objects.filter(
+                version=request.version, state="planned", note__startswith=story.LAPSED
+            )
+            waited.update(not_before=None, note="")
         ring("work", request.pk)
 
 
@@ -299,7 +309,14 @@ def _check_count(version: RequestVersion, count: int | None) -> None:
         )
 
 
-def _cast(user: Person, request: DeletionRequest, decision: str, reason: str, takes_back: Vote | None = None) -> Vote:
+def _cast(
+    user: Person,
+    request: DeletionRequest,
+    decision: str,
+    reason: str,
+    takes_back: Vote | None = None,
+    **told: Any,
+) -> Vote:
     grant = takes_back.grant if takes_back else grant_in_force(user)
     if grant is None:
         raise Barred(may(user, "vote", request).why or "You have no grant in force.")
@@ -328,6 +345,7 @@ def _cast(user: Person, request: DeletionRequest, decision: str, reason: str, ta
         request=request.pk,
         digest=made.digest,
         team=grant.team.name,
+        **told,
     )
     return made
 
@@ -338,8 +356,9 @@ def _after_vote(request: DeletionRequest, made: Vote) -> None:
         _end(request, "rejected", actor=str(made.voter))
         notices.tell(owners, request, "rejected", f"{who} rejected it: {made.reason}")
     elif made.decision == Vote.Decision.CHANGES:
-        notices.tell(owners, request, "changes needed", f"{who}: {made.reason}")
-        drafting.back_to_draft(request, f"{who} asked for changes: {made.reason}")
+        asks = f"{who} asks for changes{striking.proposes(made)}: {made.reason}"
+        notices.tell(owners, request, "changes needed", asks)
+        drafting.back_to_draft(request, asks)
     elif enough(request, valid_votes(request)):
         _approve(request, str(made.voter))
         notices.tell(owners, request, "approved", "It starts by itself when the undo time is over.")

@@ -74,15 +74,20 @@ def edit(
     reason: str,
     ticket: str = "",
     asked_by: User | None = None,
+    targets: list[RequestTarget] | None = None,
+    keep_out: bool = True,
 ) -> RequestVersion:
-    """A new version with the same targets and without votes; whoever makes it can't vote on the request."""
+    """A new version without votes, with the same targets unless others are given; whoever makes it can't vote on the
+    request. What was struck out stays out unless `keep_out` is taken away."""
     _check(category, reason)
     with audited():
         # Under the lock: a draft that is being submitted in another tab is no draft any more.
         need(user, "edit", DeletionRequest.locked(request.pk))
         request.refresh_from_db()
         old = request.version
-        targets = _copied(old)
+        if keep_out and "without" in old.parameters:
+            parameters = {"without": old.parameters["without"], **parameters}
+        targets = copied(old) if targets is None else targets
         return _version(
             request, user, targets, parameters, category, reason, ticket, asked_by or old.asked_by, old.source
         )
@@ -105,7 +110,7 @@ def reread(user: Person, request: DeletionRequest) -> RequestVersion:
 def clone(user: Person, request: DeletionRequest) -> DeletionRequest:
     """A new draft with the same targets and questions."""
     need(user, "clone", request)
-    return _again(user, request, _copied(request.version), request.version.parameters)
+    return _again(user, request, copied(request.version), request.version.parameters)
 
 
 def request_remaining(user: Person, request: DeletionRequest) -> DeletionRequest:
@@ -140,7 +145,7 @@ def back_to_draft(request: DeletionRequest, difference: str) -> None:
         _version(
             request,
             old.editor,
-            _copied(old),
+            copied(old),
             old.parameters,
             old.category,
             old.reason,
@@ -221,7 +226,7 @@ def _version(
     return version
 
 
-def _copied(version: RequestVersion) -> list[RequestTarget]:
+def copied(version: RequestVersion) -> list[RequestTarget]:
     fields = ("record_type", "record_id", "lead_id", "owner_id")
     return [RequestTarget(**row) for row in version.targets.values(*fields)]
 

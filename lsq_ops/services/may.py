@@ -16,7 +16,9 @@ ROLE_OF: dict[str, tuple[str, ...]] = {
     "refresh_mirror": (REQUESTER,),
     "draft": (REQUESTER,),
     "edit": (REQUESTER,),
+    "leave_out": (REQUESTER,),
     "submit": (REQUESTER,),
+    "ask": (REQUESTER, APPROVER, OPERATOR),
     "withdraw": (REQUESTER,),
     "clone": (REQUESTER,),
     "cancel": (REQUESTER, APPROVER),
@@ -39,7 +41,9 @@ ROLE_OF: dict[str, tuple[str, ...]] = {
 }
 STATES_OF: dict[str, tuple[str, ...]] = {
     "edit": ("draft",),
+    "leave_out": ("draft",),
     "submit": ("draft",),
+    "ask": ("pending", "approved", "running", "needs_attention"),
     "withdraw": ("draft", "pending"),
     "cancel": ("pending", "approved"),
     "stop": ("running", "needs_attention"),
@@ -126,6 +130,10 @@ def _person(user: Person, verb: str, request: DeletionRequest) -> Verdict:
         return _voter(user, request)
     if verb == "submit":
         return Verdict(unread(request.version))
+    if verb == "leave_out" and request.votes.filter(voter=user).exists():
+        return Verdict("You voted on this request; its requester decides what is left out, so that you may vote again.")
+    if verb == "ask" and not roles_of(user) & {APPROVER, OPERATOR} and not involved(user, request):
+        return Verdict("Here ask and answer whoever made or asked for the request, approvers and operators.")
     if verb == "take_back" and not standing_vote(user, request):
         return Verdict("You have no vote on this version.")
     if verb in ("propose", "confirm_decision", "close") and involved(user, request):
@@ -191,6 +199,13 @@ def valid_votes(request: DeletionRequest) -> list[Vote]:
         grant__counts_from__lte=db_now(),
     )
     return list(votes.select_related("voter", "team"))
+
+
+def lapsed_votes(request: DeletionRequest) -> list[Vote]:
+    """Approvals that were given on the current digest, not taken back, and don't count now."""
+    counted = {vote.pk for vote in valid_votes(request)}
+    given = request.version.votes.filter(decision__in=("approve", "confirm"), taken_back_by__isnull=True)
+    return [vote for vote in given.select_related("voter", "team", "grant") if vote.pk not in counted]
 
 
 def enough(request: DeletionRequest, votes: list[Vote]) -> bool:

@@ -32,7 +32,7 @@ from lsq_ops.models import (
 )
 from lsq_ops.queue import ring
 
-from . import accounts, approval, budget, mirror, notices, policy, preview, reading, settling, verifying
+from . import accounts, approval, budget, mirror, notices, policy, preview, reading, settling, story, verifying
 from .answering import keep_answer
 from .may import Barred, enough, valid_votes
 
@@ -210,11 +210,14 @@ def _check_before(call: DeletionCall) -> None:
         raise Wait(_waits_for(call, other))
     request.refresh_from_db()
     if not enough(request, valid_votes(request)):
-        raise Wait(
-            "An approval lapsed: a voter left or lost the grant. Another approver must confirm.",
-            tell=[*policy.eligible(request), *notices.owners(request)],
-        )
+        raise Wait(story.lapsed(request), tell=[*_could_confirm(request), *notices.owners(request)])
     _check_caps(call)
+
+
+def _could_confirm(request: DeletionRequest) -> list[User]:
+    """Who may stand in for a lapsed approval; where nobody is left, the operators, who may stop it."""
+    voted = set(request.version.votes.values_list("voter_id", flat=True))
+    return [user for user in policy.eligible(request) if user.pk not in voted] or notices.operators()
 
 
 def _check_caps(call: DeletionCall) -> None:

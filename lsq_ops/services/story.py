@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db.models import Count, Max, Min, Q
 
-from lsq_ops.models import ActivitySnapshot, AuditEvent, DeletionCall, DeletionRequest, db_now
+from lsq_ops.models import ActivitySnapshot, AuditEvent, DeletionCall, DeletionRequest, Vote, db_now
 from lsq_ops.models.timing import span
 
-from . import reading
+from . import reading, striking
 from .cost import time_left
-from .may import enough, valid_votes
+from .may import enough, lapsed_votes, valid_votes
 
 SHOWN = 300
 WORDS = {
@@ -30,6 +30,9 @@ WORDS = {
     "request.stopped": "Stopped: {gone} of {items} gone",
     "request.closed": "Closed by two people",
     "request.looked_again": "Read once more after the end: {found}",
+    "request.left_out": "{actor} left out what {by} proposed",
+    "request.asked": "{actor} asked a question",
+    "request.answered": "{actor} answered a question",
     "request.rejected": "Rejected by {actor}",
     "request.withdrawn": "Withdrawn by {actor}",
     "request.cancelled": "Cancelled by {actor}; nothing was sent",
@@ -136,6 +139,8 @@ def _next_of_pending(request: DeletionRequest) -> str:
 def _next_of_approved(request: DeletionRequest) -> str:
     if request.account.is_paused:
         return f"Waits: the account is paused. {request.account.pause_reason}"
+    if not enough(request, valid_votes(request)):
+        return f"{lapsed(request)} {_what_counts(request)}"
     return f"Starts by itself at {_clock(request, request.starts_at, seconds=True)}; until then it can be undone."
 
 
@@ -145,7 +150,7 @@ def _next_of_running(request: DeletionRequest) -> str:
     if request.kind in request.account.paused_kinds:
         return f"Waits: {request.account.paused_kinds[request.kind]}"
     if not enough(request, valid_votes(request)):
-        return _lapsed(request)
+        return f"Waits. {lapsed(request)} {_what_counts(request)}"
     calls = request.version.calls
     soon = calls.filter(state="verifying").aggregate(t=Min("not_before"))["t"]
     left = _left(request)
@@ -175,15 +180,28 @@ def _put_off(request: DeletionRequest) -> str:
     return f" {first.why} It is tried again {when}."
 
 
-def _lapsed(request: DeletionRequest) -> str:
-    counted = {vote.pk for vote in valid_votes(request)}
-    votes = request.version.votes.filter(decision__in=("approve", "confirm"), taken_back_by__isnull=True)
-    names = [
-        f"{vote.voter_name}'s" + (f" (since {_clock(request, vote.grant.revoked_at)})" if vote.grant.revoked_at else "")
-        for vote in votes.select_related("grant")
-        if vote.pk not in counted
-    ]
-    return f"Waits: {' and '.join(names)} approval lapsed. Another approver confirms the rest, or it is stopped."
+LAPSED = "An approval lapsed"
+
+
+def lapsed(request: DeletionRequest) -> str:
+    """Whose approval doesn't count any more, since when, and what can be done."""
+    whose = [f"{vote.voter_name}'s (since {_clock(request, lapsed_at(vote))})" for vote in lapsed_votes(request)]
+    return f"{LAPSED}: {' and '.join(whose)}. Another approver must confirm what was not yet sent, or it is stopped."
+
+
+def _what_counts(request: DeletionRequest) -> str:
+    version, votes = request.version, valid_votes(request)
+    teams = f", from {len({vote.team_id for vote in votes})} of {version.teams_needed} teams"
+    return f"{len(votes)} of {version.approvals_needed} approvals count now{teams if version.teams_needed > 1 else ''}."
+
+
+def lapsed_at(vote: Vote) -> datetime | None:
+    """When the grant was revoked, or the voter locked out; None where nobody wrote it down."""
+    if vote.grant.revoked_at:
+        return vote.grant.revoked_at
+    locks = AuditEvent.objects.filter(action="people.locked", object_type="user", object_id=str(vote.voter_id))
+    last = locks.order_by("-seq").first()
+    return datetime.fromisoformat(last.at) if last else None
 
 
 def _from_trail(request: DeletionRequest) -> list[Event]:
@@ -193,12 +211,17 @@ def _from_trail(request: DeletionRequest) -> list[Event]:
         object_type="decision",
         object_id__in=[str(pk) for pk in request.decisions.values_list("pk", flat=True)],
     )
-    reasons = {str(vote.pk): vote.reason for vote in request.votes.all()}
+    reasons = {str(vote.pk): _reason(vote) for vote in request.votes.all()}
     events = []
     for row in AuditEvent.objects.filter(own | votes | decisions).order_by("seq"):
         detail = reasons.get(row.object_id, "") if row.object_type == "vote" else _digest(row)
         events.append(Event(datetime.fromisoformat(row.at), sentence(row), row.seq, detail))
     return events
+
+
+def _reason(vote: Vote) -> str:
+    words = striking.in_words(vote) if vote.decision == Vote.Decision.CHANGES else ""
+    return f"{vote.reason} To leave out: {words}." if words else vote.reason
 
 
 def sentence(row: AuditEvent) -> str:

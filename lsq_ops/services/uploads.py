@@ -21,7 +21,7 @@ MAX_IDS = 100_000
 MAX_REFUSED = 1_000  # lines that are shown; the rest is counted
 SAMPLE = 1_000
 SAMPLE_ID = "0017abfa-c100-11e5-9340-06c7eb5c8385"
-NAMES = {"lead": "lead", "activity": "activity", "task": "task"}
+NAMES = {"lead": "lead", "activity": "activity", "task": "task", "any": "record"}
 HEADERS = {
     "lead": {"prospectid", "leadid", "relatedprospectid", "id"},
     "activity": {"activityid", "prospectactivityid", "id"},

@@ -65,6 +65,11 @@ def clock(at: datetime | None) -> SafeString | str:
     return _time(at, f"{at.astimezone(zone()):%H:%M:%S %Z}") if at else "–"
 
 
+def minute(at: datetime | None) -> str:
+    """To the minute, in local time, as text: for the label of a box."""
+    return f"{at.astimezone(zone()):%d %b %Y, %H:%M %Z}" if at else "no date"
+
+
 def both(at: datetime | None) -> SafeString | str:
     """Local time and UTC beside it: for what a decision or a proof depends on."""
     if not at:
