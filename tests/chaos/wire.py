@@ -50,13 +50,12 @@ class Wire:
     ) -> Answer:
         scene, begun = self.scene, self.scene.clock.now
         scene.step("entered", write=fresh)
-        if scene.clock.now > begun + DEADLINE:  # the real one looks at its deadline before the first byte
+        scene.pass_time(scene.random.uniform(0.02, 0.2))  # until the first byte; others may be at work for minutes
+        if scene.clock.now > begun + DEADLINE:  # the real one looks at its deadline before that byte
             return Answer(operation, Outcome.NOT_SENT, Cause.CONNECT)
         fault = self._fault(fresh)
         if fault in NOT_SENT:
-            scene.pass_time(0.05)
             return answers.faulty(fault, operation, write=fresh)
-        scene.pass_time(scene.random.uniform(0.02, 0.2))
         answer = self._delete(path, body or b"", fault) if fresh else self._read(path, params or {}, body, fault)
         scene.step("left", write=fresh)
         scene.pass_time(answers.WAITS.get(fault) or scene.random.uniform(0.02, 0.2))
