@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -22,7 +23,7 @@ from lsq_ops.admin.paging import LongListAdmin
 from lsq_ops.admin.upload_page import UploadForm, verdict_page
 from lsq_ops.models import Lead
 from lsq_ops.services import evidence, leads, uploads
-from lsq_ops.services.may import Barred, may, need
+from lsq_ops.services.may import Barred, may
 
 
 class PasteForm(forms.Form):
@@ -197,12 +198,13 @@ class LeadAdmin(LongListAdmin, BaseAdmin):
     def tick(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Single activities of this lead, by the tick boxes of one page of its list."""
         lead = self.found(request, str(pk))
+        if not (verdict := may(request.user, "draft", lead)):
+            raise PermissionDenied(verdict.why)
         ticked = request.POST.getlist("tick")[: lead_page.ROWS]
         # PostgreSQL takes no NUL, not even to look for it.
         ticked = [one for one in ticked if "\0" not in one]
         ids = lead.activity_set.filter(activity_id__in=ticked, gone_at__isnull=True)
         try:
-            need(request.user, "draft", lead)
             url = drafting.start(
                 request.user, kinds.get("activities"), "activity", list(ids.values_list("activity_id", flat=True))
             )

@@ -1,0 +1,199 @@
+"""What is sent to each address: a fitting object, and answers that would do the deed for whoever may do it.
+
+A new address needs nothing here: it gets the number of a row that exists, and a new dialog an object in a fitting
+state. A line here is for a form that asks for more than ANSWERS, or a deed that needs something done before it.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from lsq_ops.models import Account, DeletionRequest, Lead, Policy, Selection, Team, db_now
+from lsq_ops.sandbox.world import WELL_KNOWN
+from lsq_ops.services import accounts, approval, deciding, people, policies
+from lsq_ops.services.may import STATES_OF
+from lsq_ops.services.people import DEMO_PASSWORD
+from tests.world import SITE_VISIT
+
+from .addresses import Address
+from .scene import Scene
+
+Made = tuple[Any, dict[str, Any]]  # the object of the address, and what is posted
+ANSWERS = {"reason": "because", "text": "because", "shown": "active", "roles": "Requester"}
+LEAD = WELL_KNOWN["asha"]
+
+
+def example(scene: Scene, person: User, address: Address) -> tuple[str, dict[str, Any]]:
+    """The filled address and what to post there. May change the scene: the caller rolls back."""
+    make = EXAMPLES.get(address.name) or BY_MODEL.get(_model(address), _anything)
+    obj, data = make(scene, person, address)
+    values = {
+        **scene.numbers,
+        "object_id": getattr(obj, "pk", obj),
+        "pk": getattr(obj, "pk", obj),
+        "kind": "activities",
+        "app_label": "lsq_ops",
+        "url": "nothing-is-here/",
+        "token": "a-token-that-nobody-gave",
+    }
+    if address.route.startswith("admin/r/"):
+        values |= {"content_type_id": ContentType.objects.get_for_model(User).pk, "object_id": scene.world.arun.pk}
+    if address.action:
+        data = {**data, "action": address.action, "_selected_action": [obj.pk]}
+    return address.path(values), {**ANSWERS, **data}
+
+
+def _model(address: Address) -> str:
+    return address.one.opts.model_name if address.one else ""
+
+
+def _anything(scene: Scene, person: User, address: Address) -> Made:
+    return (address.one.model._base_manager.order_by("pk").first() if address.one else 1), {}
+
+
+# --- By what the page is about -----------------------------------------------------------------------------
+
+
+def _request(scene: Scene, person: User, address: Address) -> Made:
+    """A request in a state that the verb of the dialog asks for, answered as its page shows it."""
+    states = STATES_OF.get(address.verb, ("pending",))
+    return _answered(scene.request_in(states))
+
+
+def _answered(request: DeletionRequest) -> Made:
+    return request, {"digest": request.version.digest, "count": request.version.items_count}
+
+
+def _lead(scene: Scene, person: User, address: Address) -> Made:
+    lead = Lead.objects.get(prospect_id=LEAD)
+    return lead, {"tick": lead.activity_set.filter(event_code=SITE_VISIT).first().activity_id, "ids": LEAD}
+
+
+def _selection(scene: Scene, person: User, address: Address) -> Made:
+    """Their own: the selections of others are not there for anybody."""
+    return _select(scene, person, "lead", [LEAD]), {**_window(), "category": "duplicate", "reason": "twice"}
+
+
+def _select(scene: Scene, person: User, record_type: str, ids: list[str]) -> Selection:
+    facts = {"account": scene.world.account, "record_type": record_type, "ids": ids, "source": {}}
+    return Selection.objects.create(user=person, made_at=db_now(), **facts)
+
+
+def _window() -> dict[str, Any]:
+    now = db_now()
+    shown = {"from_time": now - timedelta(days=10), "to_time": now - timedelta(hours=2)}
+    return {"codes": [SITE_VISIT], **{name: f"{at:%Y-%m-%dT%H:%M:%S}" for name, at in shown.items()}}
+
+
+def _user(scene: Scene, person: User, address: Address) -> Made:
+    return scene.world.arun, {}
+
+
+BY_MODEL: dict[str, Callable[[Scene, User, Address], Made]] = {
+    "deletionrequest": _request,
+    "lead": _lead,
+    "selection": _selection,
+    "user": _user,
+    "task": lambda scene, person, address: (scene.task, {"owner": scene.task.owner_id}),
+}
+
+# --- One by one --------------------------------------------------------------------------------------------
+
+
+def _login(scene: Scene, person: User, address: Address) -> Made:
+    return 1, {"username": "vera", "password": DEMO_PASSWORD}
+
+
+def _own_password(scene: Scene, person: User, address: Address) -> Made:
+    new = "of-my-own-making-7"
+    return 1, {"old_password": DEMO_PASSWORD, "new_password1": new, "new_password2": new}
+
+
+def _new_person(scene: Scene, person: User, address: Address) -> Made:
+    return 1, {"username": "nina", "password": "a-long-first-password"}
+
+
+def _ungranted(scene: Scene, person: User, address: Address) -> Made:
+    return scene.people["no_grant"], {"team": Team.objects.get(name="Business").pk}
+
+
+def _paused(scene: Scene, person: User, address: Address) -> Made:
+    accounts.pause(scene.world.omar, "looking at it")
+    return Account.objects.get(), {}
+
+
+def _paused_kind(scene: Scene, person: User, address: Address) -> Made:
+    Account.objects.update(paused_kinds={"tasks": "The key's user may not do this."})
+    return Account.objects.get(), {"kind": "tasks"}
+
+
+def _file(ids: str) -> SimpleUploadedFile:
+    return SimpleUploadedFile("ids.csv", f"id\n{ids}\n".encode(), "text/csv")
+
+
+def _tiers(scene: Scene, person: User, address: Address) -> Made:
+    policy = policies.in_force().last()
+    parts = {f"{tier['name']}_{part}": value for tier in policy.tiers for part, value in tier.items() if value}
+    return policy, {"name": "the same again", **parts}
+
+
+def _announced(scene: Scene, person: User, address: Address) -> Made:
+    policy = policies.in_force().last()
+    waits = {"counts_from": db_now() + timedelta(days=1), "set_by": "pia"}
+    return Policy.objects.create(name="coming", tiers=policy.tiers, **waits), {}
+
+
+def _lapsed(scene: Scene, person: User, address: Address) -> Made:
+    people.set_active(scene.world.pia, scene.world.dana, False)
+    return _answered(scene.approved)
+
+
+def _proposed(scene: Scene, person: User, address: Address) -> Made:
+    call = scene.attention.calls.get()
+    return scene.attention, {"decision": deciding.propose(scene.world.omar, scene.attention, call, "end", "seen").pk}
+
+
+def _unclear(scene: Scene, person: User, address: Address) -> Made:
+    return scene.attention, {"call": scene.attention.calls.get().pk, "choice": "end"}
+
+
+def _voted(scene: Scene, person: User, address: Address) -> Made:
+    request, answers = _answered(scene.pending)
+    approval.vote(scene.world.arun, request, "approve", **answers)
+    return request, {}
+
+
+def _edited(scene: Scene, person: User, address: Address) -> Made:
+    return scene.draft, {**_window(), "category": "duplicate", "reason": "twice"}
+
+
+def _stopped(scene: Scene, person: User, address: Address) -> Made:
+    return scene.stopped, {}
+
+
+REQUEST, USER, ACCOUNT, POLICY = (
+    f"admin/{name}/<object_id>"
+    for name in ("lsq_ops/deletionrequest", "auth/user", "lsq_ops/account", "lsq_ops/policy")
+)
+EXAMPLES: dict[str, Callable[[Scene, User, Address], Made]] = {
+    "admin/login/": _login,
+    "admin/password_change/": _own_password,
+    "admin/auth/user/new_person/": _new_person,
+    f"{USER}/give_grant/": _ungranted,
+    f"{ACCOUNT}/resume/": _paused,
+    f"{ACCOUNT}/resume_kind/": _paused_kind,
+    f"{POLICY}/announce/": _tiers,
+    f"{POLICY}/take_back/": _announced,
+    f"{REQUEST}/confirm_vote/": _lapsed,
+    f"{REQUEST}/confirm_decision/": _proposed,
+    f"{REQUEST}/propose/": _unclear,
+    f"{REQUEST}/take_back/": _voted,
+    f"{REQUEST}/edit/": _edited,
+    f"{REQUEST}/remaining/": _stopped,
+    "admin/lsq_ops/lead/upload/": lambda scene, person, address: (1, {"file": _file(LEAD)}),
+    "admin/lsq_ops/task/upload/": lambda scene, person, address: (1, {"file": _file(scene.task.task_id)}),
+}

@@ -1,0 +1,52 @@
+"""Every address, asked by everybody, with GET and POST: what comes back is what the table says."""
+
+import pytest
+
+from lsq_ops.services.may import may
+
+from .addresses import every_address
+from .examples import example
+from .scene import rolled_back
+from .table import METHODS, Visitors, kept, rows
+
+ANEW = "The table differs. `.venv/bin/python -m tests.access` writes it anew; read the difference before you commit it."
+
+
+@pytest.fixture(scope="module")
+def visitors(there):
+    return Visitors(there)
+
+
+def test_every_address_has_a_row_and_every_row_an_address():
+    asked = {f"{method:<5} {one.name}" for one in every_address() for method in METHODS}
+    asked -= {f"GET   {one.name}" for one in every_address() if one.action}
+    assert set(kept()[1]) == asked, ANEW
+
+
+def test_the_portal_answers_as_the_table_says(there, visitors):
+    names, expected = kept()
+    assert names == list(there.people), ANEW
+    found = rows(visitors, names)
+    differs = {name: (cells, found.get(name)) for name, cells in expected.items() if cells != found.get(name)}
+    assert not differs, ANEW
+
+
+def test_who_is_barred_is_told_the_very_sentence_of_may_and_nothing_is_written(there, visitors):
+    """The table's 403 and may() are one answer."""
+    for address in every_address():
+        for name, user in there.people.items():
+            if address.verb and user and user.is_active:
+                with rolled_back():
+                    why = verdict(there, user, address).why
+                cell = visitors.visit(name, address, "POST")
+                assert (cell.response.status_code == 403) == bool(why), (address.name, name)
+                if why:
+                    assert not cell.wrote, (address.name, name)
+                    assert why in cell.response.content.decode().replace("&#x27;", "'"), (address.name, name)
+
+
+def verdict(there, user, address):
+    path, _ = example(there, user, address)
+    number = next((part for part in path.split("/") if part.isdigit()), None)
+    obj = address.one.model._base_manager.get(pk=number) if number and not address.action else None
+    return may(user, address.verb, obj)
