@@ -134,8 +134,8 @@ def _person(user: Person, verb: str, request: DeletionRequest) -> Verdict:
         return Verdict("You voted on this request; its requester decides what is left out, so that you may vote again.")
     if verb == "ask" and not roles_of(user) & {APPROVER, OPERATOR} and not involved(user, request):
         return Verdict("Here ask and answer whoever made or asked for the request, approvers and operators.")
-    if verb == "take_back" and not standing_vote(user, request):
-        return Verdict("You have no vote on this version.")
+    if verb == "take_back":
+        return Verdict(_nothing_to_take_back(user, request))
     if verb in ("propose", "confirm_decision", "close") and involved(user, request):
         return Verdict("You made, edited or asked for this request; an operator who didn't decides on it.")
     return Verdict()
@@ -158,6 +158,13 @@ def _voter(user: Person, request: DeletionRequest) -> Verdict:
     if Vote.objects.filter(version=request.version, voter=user).exists():
         return Verdict("You have voted on this version already.")
     return Verdict()
+
+
+def _nothing_to_take_back(user: Person, request: DeletionRequest) -> str:
+    vote = standing_vote(user, request)
+    if vote is None:
+        return "You have no vote on this version."
+    return "Your grant was revoked; your vote doesn't count any more." if vote.grant.revoked_at else ""
 
 
 def involved(user: Person, request: DeletionRequest) -> str:
