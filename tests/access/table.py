@@ -54,12 +54,16 @@ class Visitors:
         self.handler = Client().handler  # one for all: making the middleware costs more than most answers
         self.sessions = {name: _session(user) for name, user in scene.people.items() if user}
 
-    def visit(self, name: str, address: Address, method: str) -> Cell:
-        """Raises what the portal raises: there is no 500 in the table."""
-        client, user = Client(), self.scene.people[name] or self.scene.world.rita
+    def client(self, name: str) -> Client:
+        client = Client()
         client.handler = self.handler
         if name in self.sessions:
             client.cookies[settings.SESSION_COOKIE_NAME] = self.sessions[name]
+        return client
+
+    def visit(self, name: str, address: Address, method: str) -> Cell:
+        """Raises what the portal raises: there is no 500 in the table."""
+        client, user = self.client(name), self.scene.people[name] or self.scene.world.rita
         with rolled_back():
             path, data = example(self.scene, user, address)
             with writes() as written:
