@@ -138,7 +138,14 @@ def _person(user: Person, verb: str, request: DeletionRequest) -> Verdict:
         return Verdict(_nothing_to_take_back(user, request))
     if verb in ("propose", "confirm_decision", "close") and involved(user, request):
         return Verdict("You made, edited or asked for this request; an operator who didn't decides on it.")
+    if verb == "confirm_decision" and _proposed_all(user, request):
+        return Verdict("You proposed this; another operator confirms it.")
     return Verdict()
+
+
+def _proposed_all(user: Person, request: DeletionRequest) -> bool:
+    proposers = set(request.decisions.filter(confirmed_at__isnull=True).values_list("proposed_by_id", flat=True))
+    return proposers == {user.pk}
 
 
 def unread(version: RequestVersion) -> str:

@@ -1,0 +1,60 @@
+"""Every service that does something for a person asks whether they may: no door can forget it."""
+
+import ast
+import inspect
+import pkgutil
+from importlib import import_module
+
+from lsq_ops import services
+from lsq_ops.services import may
+
+# These only answer; nothing is written.
+ANSWERS = {
+    "may": {"roles_of", "may", "need", "involved", "grant_in_force", "standing_vote"},
+    "waiting": {"waiting_for", "not_for"},
+    "people": {"must_change_password"},
+}
+
+
+def modules():
+    return [import_module(f"lsq_ops.services.{found.name}") for found in pkgutil.iter_modules(services.__path__)]
+
+
+def for_a_person(module):
+    """Its public functions that a person is given to first."""
+    for name, function in inspect.getmembers(module, inspect.isfunction):
+        if function.__module__ != module.__name__ or name.startswith("_"):
+            continue
+        first = next(iter(inspect.signature(function).parameters.values()), None)
+        if first and first.name in ("user", "by") and name not in ANSWERS.get(module.__name__.rpartition(".")[2], ()):
+            yield name, function, first.name
+
+
+def calls_with(tree, person):
+    """Names of the functions that are called with the person first."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Name) and node.args[0].id == person:
+            function = node.func
+            yield function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def test_every_service_for_a_person_asks_or_calls_one_that_does():
+    called, asking = {}, {"need"}
+    for module in modules():
+        for name, function, person in for_a_person(module):
+            tree = ast.parse(inspect.getsource(function).lstrip())
+            called[f"{module.__name__}.{name}"] = (name, set(calls_with(tree, person)))
+    while more := {name for name, calls in called.values() if calls & asking} - asking:
+        asking |= more
+    silent = sorted(where for where, (_, calls) in called.items() if not calls & asking)
+    assert silent == []
+    assert len(called) > 25, "the walk has lost its way"
+
+
+def test_every_verb_that_a_service_asks_for_is_known():
+    for module in modules():
+        tree = ast.parse(inspect.getsource(module))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "need" and len(node.args) > 1:
+                verbs = {one.value for one in ast.walk(node.args[1]) if isinstance(one, ast.Constant)}
+                assert verbs & {*may.ROLE_OF, "look"}, (module.__name__, node.lineno)
