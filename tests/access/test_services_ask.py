@@ -33,7 +33,8 @@ def for_a_person(module):
 def calls_with(tree, person):
     """Names of the functions that are called with the person first."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Name) and node.args[0].id == person:
+        first = node.args[0] if isinstance(node, ast.Call) and node.args else None
+        if isinstance(first, ast.Name) and first.id == person:
             function = node.func
             yield function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
