@@ -16,10 +16,15 @@ def live(request: HttpRequest) -> JsonResponse:
 def ready(request: HttpRequest) -> JsonResponse:
     """The database answers and knows every migration; 503 and the reason otherwise."""
     try:
-        executor = MigrationExecutor(connection)
-        waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        waiting = migrations_wait()
     except DatabaseError:
         return JsonResponse({"ready": False, "why": "the database does not answer"}, status=503)
     if waiting:
         return JsonResponse({"ready": False, "why": "migrations wait; run manage.py migrate"}, status=503)
     return JsonResponse({"ready": True})
+
+
+def migrations_wait() -> bool:
+    """The database does not know every migration yet; DatabaseError where it does not answer."""
+    executor = MigrationExecutor(connection)
+    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))

@@ -2,6 +2,9 @@
 
 from django.db import models
 
+# An account that says this was never resumed: nothing could have been sent. The database's rules ask for it too.
+FIRST_PAUSE = "Not resumed yet: test the connection, make people and grants, then resume."
+
 
 class Account(models.Model):
     """One tenant. Another host or OrgId is another row; the old one becomes read-only (`current` is False)."""

@@ -15,6 +15,7 @@ from lsq_ops.leadsquared.paging import OffsetMeaning
 from lsq_ops.leadsquared.records import KeyUser
 from lsq_ops.leadsquared.transport import Transport
 from lsq_ops.models import Account, ActivitySnapshot, DeletionRequest, Lead, audited, db_now, record, timing
+from lsq_ops.models.accounts import FIRST_PAUSE
 from lsq_ops.queue import ring
 
 from . import notices
@@ -43,7 +44,6 @@ ZONES = {
 PROBE_NEEDS = 8  # activities on the lead that the probe reads
 KEYS_CHANGED = "The keys or the host have changed since the connection was tested; an operator tests it again."
 NOTHING_LOST = "Nothing is lost: what is approved waits until somebody resumes."
-FIRST_PAUSE = "Not resumed yet: test the connection, make people and grants, then resume."
 
 
 def ensure_account() -> Account:

@@ -16,11 +16,16 @@ from django.db.backends.signals import connection_created
 START = datetime(2027, 3, 1, 9, 0, tzinfo=UTC).timestamp()  # a Monday
 TICK = 0.001  # seconds that a statement takes: no two moments are the same
 
-# What SQLite's own clock is asked; PostgreSQL gets a function of this name before its own.
+# What SQLite's own clock is asked; PostgreSQL gets a function of this name before its own, in the guards too.
 _POSTGRES_CLOCK = """
 CREATE SCHEMA IF NOT EXISTS chaos;
 CREATE OR REPLACE FUNCTION chaos.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS
 $$ SELECT to_timestamp(current_setting('chaos.now')::double precision) $$;
+DO $$ DECLARE guard regprocedure; BEGIN
+  FOR guard IN SELECT oid FROM pg_proc WHERE proname LIKE 'guard!_%' ESCAPE '!' LOOP
+    EXECUTE format('ALTER FUNCTION %s SET search_path = chaos, pg_catalog, public', guard);
+  END LOOP;
+END $$;
 """
 
 

@@ -262,6 +262,7 @@ def test_a_proposal_alone_opens_no_second_send_and_a_decision_opens_one(world, u
 
 
 def test_nobody_confirms_their_own_decision_or_one_on_their_own_request(world, unclear):
+    people.set_roles(world.pia, world.rita, {"Requester", "Operator"})
     with pytest.raises(DatabaseError, match="who isn't involved"), transaction.atomic():
         propose(unclear, world.rita)
     decision = propose(unclear, world.omar)

@@ -250,14 +250,14 @@ THE_GATE = [
     Mistake(
         "guard-attempt-open-again",
         MODELS + "guards.py",
-        '_once("lsq_ops_attempt", "answered_at http_status resolved_at")',
-        '_once("lsq_ops_attempt", "answered_at http_status")',
+        'once("lsq_ops_attempt", "answered_at http_status resolved_at")',
+        'once("lsq_ops_attempt", "answered_at http_status")',
         (GUARDS + "test_what_an_attempt_and_its_receipts_say_stays",),
     ),
     Mistake(
         "guard-receipts-removable",
-        MODELS + "guards.py",
-        '    _never("lsq_ops_webhookreceipt", "DELETE"),\n',
+        MODELS + "guards_aside.py",
+        '    never("lsq_ops_webhookreceipt", "DELETE"),\n',
         "",
         (GUARDS + "test_what_an_attempt_and_its_receipts_say_stays",),
     ),

@@ -147,7 +147,7 @@ def test_a_chain_written_anew_is_shown_by_its_anchor_alone(db, file):
     rechain(3)
     report = trail.verify()
     assert (report.ok, report.bad_seq, report.kind) == (False, 6, "re-chained")
-    AuditAnchor.objects.all().delete()  # who holds the database holds this list too; not the file
+    by_hand(("DELETE FROM lsq_ops_auditanchor",))  # who holds the database holds this list too; not the file
     assert trail.verify().kind == "re-chained"
     file.rename(file.with_name("elsewhere.txt"))
     assert trail.verify().ok
@@ -189,7 +189,7 @@ def test_the_command_takes_anchors_from_a_file_and_says_where_it_can_not(db, fil
     anchors.keep()
     kept = tmp_path / "kept.txt"
     file.rename(kept)
-    AuditAnchor.objects.all().delete()
+    by_hand(("DELETE FROM lsq_ops_auditanchor",))
     call_command("verify_audit", "--anchors", str(kept))
     assert "proven reaches to event 3" in capsys.readouterr().out
     rechain(2)

@@ -3,6 +3,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
 from django.db import DatabaseError, connections
@@ -13,14 +14,16 @@ from lsq_ops.models import (
     Activity,
     ActivitySnapshot,
     ApproverGrant,
+    AuditEvent,
     DeletionRequest,
     Hold,
     IllegalMove,
     RequestVersion,
+    Team,
     Vote,
     db_now,
 )
-from lsq_ops.services import accounts, approval, drafting, people, waiting
+from lsq_ops.services import accounts, approval, drafting, people, trail, waiting
 from lsq_ops.services.may import Barred, enough, grant_in_force, involved, may, unresolved, valid_votes
 from tests.world import SITE_VISIT
 
@@ -100,6 +103,37 @@ def test_two_last_votes_at_once_approve_it(committed_world, monkeypatch):
             done.result()
     request.refresh_from_db()
     assert (request.state, len(valid_votes(request))) == ("approved", 2)
+
+
+def test_ten_approvers_at_the_same_instant_make_one_transition(committed_world):
+    """Nobody is counted twice, nobody is lost, and the audit trail tells of one approval."""
+    world = committed_world
+    request = world.pending("activities", "bruno")
+    crowd = [
+        people._create(f"approver{n}", "", "", "", "a-long-one-for-nobody", {"Approver"}, by="test") for n in range(8)
+    ]
+    for user in crowd:
+        people._grant(user, Team.objects.first(), by="test")
+    together = Barrier(10)
+
+    def cast(user):
+        try:
+            mine = DeletionRequest.objects.get(pk=request.pk)
+            together.wait(30)
+            vote(user, mine)
+            return "voted"
+        except (Barred, DatabaseError) as no:
+            return str(no)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(10) as voters:
+        said = list(voters.map(cast, [world.arun, world.dana, *crowd]))
+    request.refresh_from_db()
+    assert (request.state, said.count("voted"), len(valid_votes(request))) == ("approved", 2, 2), said
+    assert AuditEvent.objects.filter(action="request.approved").count() == 1
+    assert all("only while it is waiting for approval" in no for no in said if no != "voted"), said
+    assert trail.verify().ok
 
 
 def test_a_rejection_ends_it_and_says_why(world):

@@ -17,6 +17,8 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
 from django.db import connection
 
+from lsq_ops.health import migrations_wait
+from lsq_ops.models import guards
 from lsq_ops.services import accounts, people
 from lsq_ops.services.may import Barred
 from lsq_ops.supervisor import Child, Supervisor, ends_by_signal, environment_with
@@ -113,7 +115,9 @@ def free_port(first: int, besides: int = 0) -> int:
 
 def prepare() -> list[str]:
     """Tables, roles, people; returns what to say about signing in."""
-    call_command("migrate", verbosity=0, interactive=False)
+    # To migrate takes the guards down and puts them back, which the application's own role on PostgreSQL may not do.
+    if migrations_wait() or guards.compare(connection):
+        call_command("migrate", verbosity=0, interactive=False)
     accounts.refuse_foreign_database()
     call_command("setup_roles", stdout=io.StringIO())  # the address is to be the first thing said
     lines = demo_sign_in() if settings.SANDBOX_MODE else first_sign_in()
