@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.own_database import DATABASES, django_on
+
 from . import keeping, processes
 from .sums import Sums
-
-DATABASES = ("sqlite", "postgresql")
 
 
 def main(argv: list[str]) -> int:
@@ -52,39 +52,6 @@ def _same_hashes() -> None:
     if os.environ.get("PYTHONHASHSEED") != "0":
         os.environ["PYTHONHASHSEED"] = "0"
         os.execv(sys.executable, [sys.executable, "-m", "tests.chaos", *sys.argv[1:]])
-
-
-@contextlib.contextmanager
-def django_on(database: str) -> Iterator[None]:
-    """Django on a migrated database of this run's own."""
-    with contextlib.ExitStack() as stack:
-        if database == "postgresql":
-            os.environ["TEST_DATABASE_URL"] = stack.enter_context(_postgres())
-        os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-        import django
-        from django.core.management import call_command
-        from django.db import connections
-
-        django.setup()
-        call_command("migrate", verbosity=0)
-        yield
-        connections.close_all()
-
-
-@contextlib.contextmanager
-def _postgres() -> Iterator[str]:
-    import psycopg
-
-    from tests import servers
-
-    with servers.postgres() as url:
-        while True:
-            # It takes connections a little before it takes questions.
-            with contextlib.suppress(psycopg.OperationalError), psycopg.connect(url, autocommit=True) as server:
-                server.execute("CREATE DATABASE chaos_base")
-                break
-            time.sleep(0.1)
-        yield f"{url.rpartition('/')[0]}/chaos_base"
 
 
 def in_one_process(options: argparse.Namespace) -> Sums:
