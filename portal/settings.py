@@ -96,6 +96,10 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_q",
     "csp",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "axes",
     "lsq_ops",  # last: it takes the others' admin pages away, and one of them runs any code
 ]
 
@@ -107,9 +111,11 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "lsq_ops.admin.one_time.OneTimePasswordFirst",
+    "allauth.account.middleware.AccountMiddleware",
+    "lsq_ops.admin.gate.Gate",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "portal.urls"
@@ -132,6 +138,38 @@ TEMPLATES = [
         },
     },
 ]
+
+# --- Signing in ------------------------------------------------------------------------------------------
+
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+
+# One page signs in, lsq_ops/admin/sign_in.py; allauth brings the step of the second factor and checks its codes.
+ACCOUNT_ADAPTER = "lsq_ops.admin.adapters.Account"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]  # nobody signs up; allauth's own check compares the two
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_RATE_LIMITS = {"login_failed": "5/15m/key"}  # wrong codes of one person; as sign_in_tries in timing.py
+MFA_ADAPTER = "lsq_ops.admin.adapters.SecondFactor"
+MFA_TOTP_ISSUER = "LSQ Ops"
+MFA_REAUTHENTICATION_REQUIRED = False  # the pages ask for the password or a code in their own forms
+
+# Wrong tries of one name from one address; counted in the database, so all web processes know.
+AXES_FAILURE_LIMIT = "lsq_ops.services.sign_in.tries"
+AXES_COOLOFF_TIME = "lsq_ops.services.sign_in.blocked_for"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_CALLABLE = "lsq_ops.admin.sign_in.blocked"
+AXES_CLIENT_IP_CALLABLE = "lsq_ops.admin.sign_in.address_of"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_DISABLE_ACCESS_LOG = True  # the audit trail and the log say it; no list of addresses is kept
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+
+# Shared by all web processes: a code that was used must be known to each of them. The queue has no need of that.
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "lsq_ops_cache"},
+    "queue": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+}
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -187,6 +225,7 @@ Q_CLUSTER = {
     "catch_up": False,
     "scheduler": False,
     "save_limit": -1,
+    "cache": "queue",
     **({"redis": REDIS_URL} if REDIS_URL else {"orm": "default", "poll": 0.2}),
 }
 
@@ -197,7 +236,7 @@ SESSION_COOKIE_NAME = "lsq_ops_session"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
-SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_AGE = 12 * 3600  # as session_longest in timing.py; lsq_ops/admin/gate.py ends idle ones sooner
 CSRF_COOKIE_NAME = "lsq_ops_csrf"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_HSTS_SECONDS = 30 * 24 * 3600 if _https else 0
@@ -247,6 +286,7 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         "django-q": {"level": "WARNING"},  # four lines for every ring, and the watchdog rings all day
+        "axes": {"level": "ERROR"},  # it writes people's addresses; lsq_ops/admin/sign_in.py logs without
     },
 }
 
@@ -271,6 +311,7 @@ UNFOLD = {
     "DASHBOARD_CALLBACK": "lsq_ops.admin.home.dashboard",
     "STYLES": ["lsq_ops.admin.face.stylesheet"],
     "SCRIPTS": ["lsq_ops.admin.face.script"],
+    "ACCOUNT": {"navigation": "lsq_ops.admin.face.own_pages"},
     "SIDEBAR": {"show_search": False, "navigation": "lsq_ops.admin.face.navigation"},
     "COLORS": {
         "primary": {

@@ -218,7 +218,8 @@ def comes_back(client, user, address):
 # --- Signing in ------------------------------------------------------------------------------------------------
 
 
-def test_sign_in(people):
+def test_sign_in(people, settings):
+    settings.AXES_FAILURE_LIMIT = 1000  # here every wrong try shall get its own sentence
     people.vera.is_active = False
     people.vera.save()
     no = "Please enter the correct username and password"
@@ -246,7 +247,8 @@ def test_sign_in(people):
         assert "evil" not in answer["Location"] and "script" not in answer["Location"]
 
 
-def test_a_new_password_of_ones_own(people):
+def test_a_new_password_of_ones_own(people, settings):
+    settings.AXES_FAILURE_LIMIT = 1000
     good = {
         "old_password": "try-the-sandbox",
         "new_password1": "an-other-first-one",

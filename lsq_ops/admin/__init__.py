@@ -14,8 +14,9 @@ from lsq_ops.admin import (  # noqa: E402
     people,
     policies,
     requests,
+    sign_in,
     tasks,
     trail,
 )
 
-__all__ = ["accounts", "activities", "drafting", "leads", "people", "policies", "requests", "tasks", "trail"]
+__all__ = ["accounts", "activities", "drafting", "leads", "people", "policies", "requests", "sign_in", "tasks", "trail"]

@@ -131,6 +131,14 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     ]
 
 
+def own_pages(request: HttpRequest) -> list[dict[str, str]]:
+    """The menu beside one's name."""
+    return [
+        {"title": "Change password", "link": reverse("admin:password_change")},
+        {"title": "Second factor", "link": reverse("mfa_index")},
+    ]
+
+
 def _list(model: str) -> str:
     return reverse(f"admin:lsq_ops_{model}_changelist")
 

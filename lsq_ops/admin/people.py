@@ -16,8 +16,8 @@ from lsq_ops.admin import face
 from lsq_ops.admin.base import BaseAdmin
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.models import ApproverGrant, Team, db_now
-from lsq_ops.services import people
-from lsq_ops.services.may import Barred, may
+from lsq_ops.services import people, second_factor, sign_in
+from lsq_ops.services.may import Barred, may, suspension
 
 WHAT_ROLES_MAY = {
     "Requester": "refresh the mirror; draft, submit, withdraw, cancel and stop requests",
@@ -109,7 +109,7 @@ class PeopleAdmin(BaseAdmin):
     search_fields = ("username", "first_name", "last_name", "email")
     search_help_text = "User name, name or e-mail"
     actions_list = ("new_person",)
-    actions_detail = ("set_roles", "give_grant", "revoke_grant", "new_password", "lock")
+    actions_detail = ("set_roles", "give_grant", "revoke_grant", "new_password", "reset_factor", "lock")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         grants = ApproverGrant.objects.filter(revoked_at__isnull=True).select_related("team")
@@ -152,9 +152,16 @@ class PeopleAdmin(BaseAdmin):
             ("E-mail", obj.email or "none: nothing can be told by mail"),
             ("Roles", self.roles(obj)),
             ("Votes for", _grant_words(grant) if grant else self._without_grant(obj)),
+            *_suspended(obj),
             ("State", self.state(obj)),
+            ("Second factor", self._factor(obj)),
             ("Last sign-in", self.seen(obj)),
         ]
+
+    def _factor(self, obj: User) -> str:
+        if second_factor.has(obj):
+            return "set up"
+        return "missing: it is set up at the next sign-in" if sign_in.factor_required(obj) else "none"
 
     def _without_grant(self, obj: User) -> str:
         return "nobody yet: an approver needs a grant" if "Approver" in people.roles_of(obj) else "–"
@@ -215,6 +222,19 @@ class PeopleAdmin(BaseAdmin):
 
     @dialog(
         verb="manage_people",
+        label="Reset second factor",
+        icon="phonelink_erase",
+        danger=True,
+        offered=lambda request, obj: second_factor.has(obj),
+        question="For somebody who lost device and recovery codes. Be sure that it is they who ask. Their sessions end,"
+        " they set up a new one at their next sign-in, and new votes of theirs wait a day.",
+    )
+    def reset_factor(self, request: HttpRequest, obj: User, form: None) -> str:
+        second_factor.reset(request.user, obj)
+        return f"The second factor of {obj} is reset."
+
+    @dialog(
+        verb="manage_people",
         label="Give a grant",
         icon="how_to_vote",
         form=GrantForm,
@@ -239,6 +259,13 @@ class PeopleAdmin(BaseAdmin):
             return f"{obj} has no grant."
         people.revoke_grant(request.user, grant)
         return f"{obj} votes for {grant.team} no more."
+
+
+def _suspended(user: User) -> list[tuple[str, str]]:
+    row = suspension(user)
+    if row is None or "Approver" not in people.roles_of(user):
+        return []
+    return [("New votes", format_html("suspended until {}: {}", face.both(row.until), row.get_why_display()))]
 
 
 def _grant_words(grant: ApproverGrant) -> str:

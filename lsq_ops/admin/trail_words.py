@@ -77,6 +77,13 @@ WORDS = {
     "people.locked": "locked {person} out",
     "people.unlocked": "let {person} in again",
     "people.password_reset": "made a one-time password for {person}",
+    "people.password_changed": "chose a new password",
+    "people.second_factor_added": "set up a second factor",
+    "people.second_factor_removed": "removed the second factor",
+    "people.second_factor_reset": "reset the second factor of {person}",
+    "people.recovery_codes_made": "made new recovery codes",
+    "people.votes_suspended": "new votes of {person} are suspended until {until}",
+    "people.sign_in_blocked": "sign-in of {person} was blocked after wrong tries",
     "people.grant_given": "gave {user} a grant for {team}, counting from {counts_from}",
     "people.grant_revoked": "revoked the grant of {user}",
     "people.team_made": "made a team",
@@ -145,7 +152,7 @@ class _Filled(dict[str, Any]):
 
     def __init__(self, known: dict[str, Any]) -> None:
         asked = "version targets items gone why cause outcome team choice role kind calls seconds roles before after"
-        asked += " user counts_from tiers prospect_id sentence found by"
+        asked += " user counts_from until tiers prospect_id sentence found by"
         super().__init__({**dict.fromkeys(asked.split(), "?"), **known})
 
 
@@ -166,7 +173,7 @@ def _call(call: DeletionCall) -> SafeString:
 
 
 def _value(key: str, value: Any) -> str:
-    if key == "counts_from":
+    if key in ("counts_from", "until"):
         return face.both(datetime.fromisoformat(value))
     if isinstance(value, list):
         return ", ".join(str(one) for one in value) or "none"

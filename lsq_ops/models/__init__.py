@@ -17,6 +17,7 @@ from .requests import (
     RequestVersion,
     Selection,
 )
+from .sign_in import CacheEntry, VotingSuspension
 from .talk import Message, StrikeOut
 from .timing import timing
 
@@ -33,6 +34,7 @@ __all__ = [
     "Beat",
     "BudgetDay",
     "BudgetSlot",
+    "CacheEntry",
     "CallBody",
     "Decision",
     "DeletionCall",
@@ -60,6 +62,7 @@ __all__ = [
     "Team",
     "TrailCheck",
     "Vote",
+    "VotingSuspension",
     "WebhookReceipt",
     "audited",
     "db_now",

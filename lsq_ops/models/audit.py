@@ -28,7 +28,9 @@ ACTIONS = frozenset(
         "decision": "proposed confirmed",
         "receipt": "arrived contradicts",
         "account": "created tested paused resumed kind_paused kind_resumed learnt",
-        "people": "user_made locked unlocked password_reset roles_changed grant_given grant_revoked team_made",
+        "people": "user_made locked unlocked password_reset password_changed roles_changed grant_given grant_revoked "
+        "team_made second_factor_added second_factor_removed second_factor_reset recovery_codes_made votes_suspended "
+        "sign_in_blocked",
         "policy": "set taken_back",
         "hold": "set lifted",
         "lead": "added refreshed gone revealed",

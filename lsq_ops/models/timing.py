@@ -27,6 +27,14 @@ class Timing:
     window_settled: int = HOUR
     change_counts_after: int = DAY
 
+    vote_suspended_for: int = DAY  # after a changed password or second factor
+    factor_fresh: int = 10 * MINUTE  # a second factor counts for a vote on a high request
+    sign_in_tries: int = 5  # wrong ones, of one name from one address
+    sign_in_blocked: int = 15 * MINUTE
+    session_idle: int = 8 * HOUR
+    session_idle_privileged: int = HOUR  # approvers, operators, policy admins
+    session_longest: int = 12 * HOUR
+
     before_send_age: int = 2 * MINUTE
     before_send_list_age: int = 10 * MINUTE  # an owner's list of tasks is long, and serves many calls
     begins_within: int = 15  # after its slot's time: a call that is held up longer has lost it
@@ -65,6 +73,7 @@ SANDBOX = replace(
     wait_medium=4,
     wait_high=8,
     change_counts_after=0,
+    vote_suspended_for=0,
     read_schedule=(2, 3, 5, 8, 13),
     read_then_every=20,
     read_until=3 * MINUTE,

@@ -6,7 +6,16 @@ A superuser flag gives no exception. The database guards say the same again for 
 from dataclasses import dataclass
 from typing import Any
 
-from lsq_ops.models import Account, ApproverGrant, Attempt, DeletionRequest, RequestVersion, Vote, db_now
+from lsq_ops.models import (
+    Account,
+    ApproverGrant,
+    Attempt,
+    DeletionRequest,
+    RequestVersion,
+    Vote,
+    VotingSuspension,
+    db_now,
+)
 
 REQUESTER, APPROVER, OPERATOR = "Requester", "Approver", "Operator"
 AUDITOR, POLICY_ADMIN = "Auditor", "Policy admin"
@@ -162,6 +171,11 @@ def _voter(user: Person, request: DeletionRequest) -> Verdict:
         return Verdict(f"You {involved(user, request)} this request; somebody else decides on it.")
     if grant_in_force(user) is None:
         return Verdict(_grant_trouble(user))
+    if suspended := suspension(user):
+        return Verdict(
+            f"Your {suspended.get_why_display()} on {suspended.at:%d %b %Y %H:%M} UTC; your votes count again from"
+            f" {suspended.until:%d %b %Y %H:%M} UTC."
+        )
     if Vote.objects.filter(version=request.version, voter=user).exists():
         return Verdict("You have voted on this version already.")
     return Verdict()
@@ -186,6 +200,12 @@ def involved(user: Person, request: DeletionRequest) -> str:
 
 def grant_in_force(user: Person) -> ApproverGrant | None:
     return ApproverGrant.objects.filter(user=user, revoked_at__isnull=True, counts_from__lte=db_now()).first()
+
+
+def suspension(user: Person) -> VotingSuspension | None:
+    """Why new votes of this person are not taken now: their password or second factor changed a short while ago."""
+    last = VotingSuspension.objects.filter(user=user).order_by("-until").first()
+    return last if last and last.until > db_now() else None
 
 
 def _grant_trouble(user: Person) -> str:

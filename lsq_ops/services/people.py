@@ -127,18 +127,16 @@ def new_password(by: Person, user: User) -> str:
     need(by, "manage_people")
     if by.pk == user.pk:
         raise Barred("Change your own password by the menu beside your name.")
+    from . import sign_in
+
     password = secrets.token_urlsafe(12)
     with audited():
         user.set_password(password)
         user.save(update_fields=["password"])
         _once(user)
         record("people.password_reset", user, actor=str(by))
+        sign_in.suspend(user, sign_in.Why.PASSWORD_RESET, by=str(by))
     return password
-
-
-def must_change_password(user: Person) -> bool:
-    """The user signed in with a password that somebody else made."""
-    return OneTimePassword.objects.filter(user=user.pk, password=user.password).exists()
 
 
 def _once(user: User) -> None:
