@@ -8,9 +8,18 @@ from django.shortcuts import redirect
 
 from lsq_ops import kinds
 from lsq_ops.admin import face, request_forms
+from lsq_ops.admin.codes import checked_at
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.admin.drafting import DraftForm
-from lsq_ops.admin.request_forms import CountForm, DecisionForm, DigestForm, ProposeForm, ReasonForm, VoteForm
+from lsq_ops.admin.request_forms import (
+    CountForm,
+    DecisionForm,
+    DigestForm,
+    ProposeForm,
+    ReasonForm,
+    VoteForm,
+    vote_form,
+)
 from lsq_ops.admin.talk_dialogs import TalkDialogs, changes_form, recorded
 from lsq_ops.models import Decision, DeletionCall, DeletionItem, DeletionRequest
 from lsq_ops.services import approval, deciding, drafting, preview, verifying, waiting
@@ -35,15 +44,10 @@ def seen_facts(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
     return {"facts": preview.facts(obj), "kind": kinds.get(obj.kind), "version": obj.version}
 
 
-def with_digest(form: type, **rest: Any) -> Any:
-    return lambda request, obj: partial(form, initial={"digest": obj.version.digest}, **rest)
-
-
 def approve_form(request: HttpRequest, obj: DeletionRequest) -> Any:
-    initial = {"digest": obj.version.digest}
     if approval.asks_count(obj.version):
-        return partial(CountForm, initial=initial, items=obj.version.items_count)
-    return partial(DigestForm, initial=initial)
+        return vote_form(CountForm, items=obj.version.items_count)(request, obj)
+    return vote_form(DigestForm)(request, obj)
 
 
 def edit_form(request: HttpRequest, obj: DeletionRequest) -> Any:
@@ -158,8 +162,9 @@ class RequestDialogs(TalkDialogs):
         about=seen_facts,
     )
     def approve(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
-        given = form.cleaned_data
-        approval.vote(request.user, obj, "approve", digest=given["digest"], count=given.get("count"))
+        given, factor_at = form.cleaned_data, checked_at(request)
+        shown = {"digest": given["digest"], "count": given.get("count")}
+        approval.vote(request.user, obj, "approve", **shown, factor_at=factor_at)
         return recorded(request, obj, f"Recorded: you approved {deletions_of(obj)} of {obj}.")
 
     @dialog(
@@ -167,13 +172,13 @@ class RequestDialogs(TalkDialogs):
         label=lambda request, obj: f"Confirm {deletions_of(obj)}",
         primary=True,
         offered=lambda request, obj: not enough(obj, valid_votes(obj)),
-        form=with_digest(DigestForm),
+        form=vote_form(DigestForm),
         question="An approval lapsed on the way. You confirm the same content for what was not yet sent.",
         template=DECIDE,
         about=seen_facts,
     )
     def confirm_vote(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
-        approval.confirm_vote(request.user, obj, form.cleaned_data["digest"])
+        approval.confirm_vote(request.user, obj, form.cleaned_data["digest"], factor_at=checked_at(request))
         return recorded(request, obj, f"Recorded: you confirmed {obj}.")
 
     @dialog(
@@ -211,21 +216,21 @@ class RequestDialogs(TalkDialogs):
         button="Ask for changes",
     )
     def changes(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
-        given = form.cleaned_data
+        given, factor_at = form.cleaned_data, checked_at(request)
         shown = {"digest": given["digest"], "reason": given["reason"]}
-        approval.vote(request.user, obj, "changes", **shown, leave_out=form.strikes())
+        approval.vote(request.user, obj, "changes", **shown, leave_out=form.strikes(), factor_at=factor_at)
         return recorded(request, obj, f"Recorded: {obj} is back with its requester.")
 
     @dialog(
         verb="vote",
         label="Reject",
         danger=True,
-        form=with_digest(VoteForm),
+        form=vote_form(VoteForm),
         question="The request ends here; nothing is deleted. Your reason is kept.",
     )
     def reject(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
-        given = form.cleaned_data
-        approval.vote(request.user, obj, "reject", digest=given["digest"], reason=given["reason"])
+        given, factor_at = form.cleaned_data, checked_at(request)
+        approval.vote(request.user, obj, "reject", digest=given["digest"], reason=given["reason"], factor_at=factor_at)
         return recorded(request, obj, f"Recorded: you rejected {obj}.")
 
     @dialog(

@@ -3,13 +3,15 @@
 Digests travel as hidden fields: a stale page can't decide on a new version.
 """
 
+from functools import partial
 from typing import Any
 
 from django import forms
 from django.http import HttpRequest
 
+from lsq_ops.admin.codes import CodeForm, checked_at
 from lsq_ops.models import Decision, DeletionCall, DeletionRequest, Message, RequestVersion, Vote
-from lsq_ops.services import striking
+from lsq_ops.services import second_factor, striking
 from lsq_ops.services.deciding import is_open_question
 from lsq_ops.services.may import unresolved
 
@@ -26,7 +28,7 @@ class ReasonForm(forms.Form):
     )
 
 
-class DigestForm(forms.Form):
+class DigestForm(CodeForm):
     digest = forms.CharField(widget=forms.HiddenInput)
 
 
@@ -104,6 +106,17 @@ class LeaveOutForm(forms.Form):
     def __init__(self, *args: Any, votes: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["vote"].queryset = votes  # type: ignore[attr-defined]
+
+
+def vote_form(form: type, **rest: Any) -> Any:
+    """With the digest that is shown, and a field for the second factor where it must be checked again."""
+
+    def made(request: HttpRequest, obj: DeletionRequest) -> Any:
+        wanted = second_factor.wanted_for(request.user, obj.version)
+        ask = wanted and not second_factor.is_fresh(checked_at(request))
+        return partial(form, initial={"digest": obj.version.digest}, code_for=request if ask else None, **rest)
+
+    return made
 
 
 class ProposeForm(ReasonForm):

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 
 from lsq_ops.admin import face, request_page
 from lsq_ops.admin.dialogs import dialog
-from lsq_ops.admin.request_forms import AskForm, ChangesForm, LeaveOutForm, number_in
+from lsq_ops.admin.request_forms import AskForm, ChangesForm, LeaveOutForm, number_in, vote_form
 from lsq_ops.models import DeletionItem, DeletionRequest, Message, Vote
 from lsq_ops.services import striking, talk, waiting
 
@@ -29,7 +29,7 @@ def recorded(request: HttpRequest, obj: DeletionRequest, said: str) -> SafeStrin
 def changes_form(request: HttpRequest, obj: DeletionRequest) -> Any:
     items = request_page.chosen_items(request, obj)[:TICKS]
     choices = [(item.record_id, _in_a_line(item)) for item in items]
-    return partial(ChangesForm, version=obj.version, choices=choices, initial={"digest": obj.version.digest})
+    return vote_form(ChangesForm, version=obj.version, choices=choices)(request, obj)
 
 
 def _in_a_line(item: DeletionItem) -> str:

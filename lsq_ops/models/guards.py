@@ -150,11 +150,22 @@ VOTES = [
     Guard(
         "lsq_ops_vote",
         "INSERT",
+        "suspended",
+        "NEW.takes_back_id IS NULL AND EXISTS (SELECT 1 FROM lsq_ops_votingsuspension s"
+        " WHERE s.user_id = NEW.voter_id AND s.until > {now})",
+        "vote: new votes of this person are suspended",
+    ),
+    Guard(
+        "lsq_ops_vote",
+        "INSERT",
         "take_back",
         """NEW.takes_back_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM lsq_ops_vote x WHERE x.id = NEW.takes_back_id
         AND x.voter_id = NEW.voter_id AND x.version_id = NEW.version_id AND x.takes_back_id IS NULL)""",
         "vote: a person takes back their own vote",
     ),
+    never("lsq_ops_votingsuspension", "UPDATE"),
+    never("lsq_ops_votingsuspension", "DELETE"),
+    new_key("lsq_ops_votingsuspension", "x.id = NEW.id"),
 ]
 
 REQUESTS = [

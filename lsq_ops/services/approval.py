@@ -22,7 +22,7 @@ from lsq_ops.models import (
 )
 from lsq_ops.queue import ring
 
-from . import drafting, mirror, notices, policy, preview, reading, story, striking
+from . import drafting, mirror, notices, policy, preview, reading, second_factor, story, striking
 from .may import Barred, Person, enough, grant_in_force, may, need, standing_vote, valid_votes
 from .settling import settle
 
@@ -77,9 +77,10 @@ def vote(
     reason: str = "",
     count: int | None = None,
     leave_out: Collection[striking.Strike] = (),
+    factor_at: datetime | None = None,
 ) -> None:
     """Approve, reject or ask for changes, on exactly what the voter was shown (its digest). Who asks for changes may
-    propose what to leave out."""
+    propose what to leave out. `factor_at`: when the voter's second factor was last checked."""
     need(user, "vote", request)
     if _reading_is_old(request):
         raise Barred(_read_again(request))
@@ -89,6 +90,7 @@ def vote(
         _check_shown(request, digest)
         if request.expires_at and request.expires_at <= db_now():
             raise Barred("This request has expired; clone it to ask again.")
+        second_factor.need_fresh(user, request.version, factor_at)
         if decision == "approve":
             _check_count(request.version, count)
         elif not reason.strip():
@@ -108,12 +110,13 @@ def take_back(user: Person, request: DeletionRequest) -> None:
         _cast(user, request, Vote.Decision.WITHDRAWN, "", takes_back=old)
 
 
-def confirm_vote(user: Person, request: DeletionRequest, digest: str) -> None:
+def confirm_vote(user: Person, request: DeletionRequest, digest: str, *, factor_at: datetime | None = None) -> None:
     """Another approver stands in for one whose approval lapsed while the request was on its way."""
     with audited():
         request = DeletionRequest.locked(request.pk)
         need(user, "confirm_vote", request)
         _check_shown(request, digest)
+        second_factor.need_fresh(user, request.version, factor_at)
         if enough(request, valid_votes(request)):
             raise Barred("No approval has lapsed; nothing needs confirming.")
         _cast(user, request, Vote.Decision.CONFIRM, "")

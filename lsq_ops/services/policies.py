@@ -16,7 +16,7 @@ from django.db.models import Q, QuerySet
 from lsq_ops.models import Policy, audited, db_now, record, timing
 
 from . import notices, people
-from .may import APPROVER, Barred, Person, grant_in_force, need
+from .may import APPROVER, Barred, Person, grant_in_force, need, suspension
 
 NAMES = ("low", "medium", "high")
 LIMITS = ("max_items", "max_leads", "max_share")
@@ -116,7 +116,7 @@ def coverage(tiers: Tiers | None = None) -> list[Coverage]:
     edited or asked for it is one of those who are "away"."""
     sizes: dict[int, int] = {}
     for user in User.objects.filter(is_active=True, groups__name=APPROVER).distinct():
-        if grant := grant_in_force(user):
+        if (grant := grant_in_force(user)) and not suspension(user):
             sizes[grant.team_id] = sizes.get(grant.team_id, 0) + 1
     wanted = tiers if tiers is not None else [tier for policy in in_force() for tier in policy.tiers]
     return [Coverage(tier, sum(sizes.values()), len(sizes), _spare(tier, list(sizes.values()))) for tier in wanted]

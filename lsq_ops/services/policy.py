@@ -10,7 +10,7 @@ from lsq_ops import kinds
 from lsq_ops.models import DeletionRequest, Policy, RequestVersion, timing
 
 from . import policies
-from .may import APPROVER, grant_in_force, involved
+from .may import APPROVER, grant_in_force, involved, suspension
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ def tier_of(request: DeletionRequest) -> Tier:
 
 
 def eligible(request: DeletionRequest) -> list[User]:
-    """Approvers who could vote: active, granted, and neither maker, editor nor asker."""
+    """Approvers who could vote: active, granted, not suspended, and neither maker, editor nor asker."""
     people = User.objects.filter(is_active=True, groups__name=APPROVER).distinct()
-    return [user for user in people if grant_in_force(user) and not involved(user, request)]
+    return [u for u in people if grant_in_force(u) and not suspension(u) and not involved(u, request)]
 
 
 def shortage(request: DeletionRequest, tier: Tier) -> str:

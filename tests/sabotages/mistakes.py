@@ -37,6 +37,9 @@ BUDGET = "tests/services/test_budget.py::"
 TAPE = "tests/services/test_tape.py::"
 LATER = "tests/services/test_afterwards.py::"
 AGENDA = "tests/services/test_agenda.py::"
+SUSPENDED = "tests/services/test_suspensions.py::"
+DOOR = "tests/admin/test_sign_in.py::"
+FACTOR = "tests/admin/test_second_factor.py::"
 
 STATE_MACHINES = [
     Mistake(
@@ -1242,6 +1245,93 @@ VOTES_AND_RIGHTS = [
     ),
 ]
 
+SIGNING_IN = [
+    Mistake(
+        "guard-forgets-suspensions",
+        MODELS + "guards.py",
+        '"NEW.takes_back_id IS NULL AND EXISTS (SELECT 1 FROM lsq_ops_votingsuspension s"',
+        '"NEW.takes_back_id IS NOT NULL AND EXISTS (SELECT 1 FROM lsq_ops_votingsuspension s"',
+        (SUSPENDED + "test_the_database_refuses_a_vote_of_a_suspended_person_and_of_nobody_else",),
+    ),
+    Mistake(
+        "reset-password-suspends-nothing",
+        SERVICES + "people.py",
+        "        sign_in.suspend(user, sign_in.Why.PASSWORD_RESET, by=str(by))\n",
+        "",
+        (SUSPENDED + "test_a_change_suspends_new_votes_for_a_day",),
+    ),
+    Mistake(
+        "suspended-people-counted",
+        SERVICES + "policies.py",
+        "(grant := grant_in_force(user)) and not suspension(user)",
+        "grant := grant_in_force(user)",
+        (SUSPENDED + "test_who_is_suspended_is_not_counted_and_not_asked",),
+    ),
+    Mistake(
+        "vote-without-a-fresh-factor",
+        SERVICES + "approval.py",
+        "        second_factor.need_fresh(user, request.version, factor_at)\n        if decision",
+        "        if decision",
+        (SUSPENDED + "test_a_high_request_is_decided_with_a_second_factor_of_just_now",),
+    ),
+    Mistake(
+        "confirmed-without-a-fresh-factor",
+        SERVICES + "approval.py",
+        "        second_factor.need_fresh(user, request.version, factor_at)\n        if enough",
+        "        if enough",
+        (SUSPENDED + "test_a_confirmation_of_a_high_request_asks_for_it_too",),
+    ),
+    Mistake(
+        "code-of-a-vote-not-checked",
+        "lsq_ops/admin/codes.py",
+        'check(self.code_for, given["code"])',
+        "pass",
+        (FACTOR + "test_a_vote_on_a_high_request_asks_for_a_code_in_the_form_itself",),
+    ),
+    Mistake(
+        "needed-factor-removed",
+        SERVICES + "second_factor.py",
+        "    if factor_required(user):\n        raise Barred(NEEDED)\n",
+        "",
+        (FACTOR + "test_who_needs_one_is_told_that_it_stays",),
+    ),
+    Mistake(
+        "own-factor-reset",
+        SERVICES + "second_factor.py",
+        "    if by.pk == user.pk:",
+        "    if by is user:",
+        (FACTOR + "test_a_policy_admin_resets_somebody_elses_by_post_and_never_their_own",),
+    ),
+    Mistake(
+        "no-factor-needed",
+        "lsq_ops/admin/gate.py",
+        "    if not standing.has_factor and sign_in.factor_required(request.user):",
+        "    if standing.has_factor and sign_in.factor_required(request.user):",
+        (DOOR + "test_with_keys_who_decides_operates_or_rules_sets_it_up_first",),
+    ),
+    Mistake(
+        "sessions-never-idle",
+        "lsq_ops/admin/gate.py",
+        "    if now - session.get(SEEN, 0) > idle:",
+        "    if now - session.get(BEGAN, 0) > idle:",
+        (DOOR + "test_a_session_ends_when_nothing_is_done",),
+    ),
+    Mistake(
+        "other-sessions-go-on",
+        "lsq_ops/admin/gate.py",
+        "standing.changed_at.timestamp() > session.get(TRUSTED_FROM, 0):",
+        "standing.changed_at.timestamp() < session.get(TRUSTED_FROM, 0):",
+        (DOOR + "test_a_change_of_password_or_second_factor_ends_the_others",),
+    ),
+    Mistake(
+        "second-step-left-out",
+        "lsq_ops/admin/adapters.py",
+        'return ["allauth.mfa.stages.AuthenticateStage"]',
+        "return []",
+        (DOOR + "test_who_has_a_second_factor_is_not_in_before_its_code",),
+    ),
+]
+
 MISTAKES: tuple[Mistake, ...] = (
     *STATE_MACHINES,
     *AUDIT_CHAIN,
@@ -1255,4 +1345,5 @@ MISTAKES: tuple[Mistake, ...] = (
     *THE_BUDGET,
     *READINGS,
     *VOTES_AND_RIGHTS,
+    *SIGNING_IN,
 )
