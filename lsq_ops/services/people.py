@@ -9,7 +9,18 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 
-from lsq_ops.models import Account, ApproverGrant, OneTimePassword, Policy, Team, audited, db_now, record, timing
+from lsq_ops.models import (
+    Account,
+    ApproverGrant,
+    AuditEvent,
+    OneTimePassword,
+    Policy,
+    Team,
+    audited,
+    db_now,
+    record,
+    timing,
+)
 
 from . import notices
 from .may import APPROVER, AUDITOR, OPERATOR, POLICY_ADMIN, REQUESTER, ROLES, Barred, Person, need, roles_of
@@ -191,10 +202,12 @@ def _announce(text: str) -> None:
 
 
 def is_first_set_up() -> bool:
-    """The account is still paused and was never resumed: nothing could have been sent."""
+    """The account is still paused and was never resumed: nothing could have been sent. The trail is asked too, because
+    whoever pauses later could type the first pause's reason."""
     from .accounts import FIRST_PAUSE
 
-    return not Account.objects.exclude(pause_reason=FIRST_PAUSE).exists()
+    waits = not Account.objects.exclude(pause_reason=FIRST_PAUSE).exists()
+    return waits and not AuditEvent.objects.filter(action="account.resumed").exists()
 
 
 def _check_roles(roles: set[str]) -> None:

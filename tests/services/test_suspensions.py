@@ -80,6 +80,16 @@ def test_nothing_waits_in_the_first_set_up(people, settings):
     assert not AuditEvent.objects.filter(action="people.votes_suspended").exists()
 
 
+def test_a_pause_that_borrows_the_first_ones_reason_is_no_first_set_up(people, settings):
+    settings.SANDBOX_MODE = False
+    accounts.pause(people.omar, "for a moment")
+    accounts.resume_account(people.account, by="omar")
+    accounts.pause(people.omar, accounts.FIRST_PAUSE)
+    second_factor.set_up(people.arun, SECRET)
+    row = VotingSuspension.objects.get()
+    assert row.until - row.at == timedelta(seconds=DAY)
+
+
 def test_the_database_refuses_a_vote_of_a_suspended_person_and_of_nobody_else(world):
     request = world.pending("activities", "bruno")
     suspended(world.arun)
