@@ -241,6 +241,14 @@ CSRF_COOKIE_NAME = "lsq_ops_csrf"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_HSTS_SECONDS = 30 * 24 * 3600 if _https else 0
 X_FRAME_OPTIONS = "DENY"
+SILENCED_SYSTEM_CHECKS = [
+    # Redirecting http to https is the reverse proxy's work: behind it the portal speaks plain http on loopback, where
+    # a redirect would break the health checks.
+    "security.W008",
+    # HSTS for the domain's other hosts, and in the browsers' own list, is for the owner of the domain to decide.
+    "security.W005",
+    "security.W021",
+]
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

@@ -4,6 +4,8 @@ import logging
 import os
 import re
 import runpy
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -181,6 +183,34 @@ def test_a_public_address_is_allowed_and_makes_cookies_secure(load: Load) -> Non
     assert "ops.example.com" in found["ALLOWED_HOSTS"]
     assert found["CSRF_TRUSTED_ORIGINS"] == ["https://ops.example.com"]
     assert found["SESSION_COOKIE_SECURE"] and found["CSRF_COOKIE_SECURE"]
+
+
+PRODUCTION = KEYS | {
+    "SECRET_KEY": "a-long-one-of-many-letters-0123456789-abcdefghijklmnop",
+    "AUDIT_KEY": "a",
+    "PUBLIC_URL": "https://ops.example.com",
+    "TRUSTED_PROXIES": "10.0.0.1",
+}
+
+
+def deploy_check(folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    """`manage.py check --deploy` as a deployment runs it."""
+    environment = {"PATH": os.environ["PATH"], "ENV_FILE": os.devnull, "DATA_DIR": str(folder), **PRODUCTION, **more}
+    command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.once
+def test_a_deployments_check_is_clean(tmp_path: Path) -> None:
+    ran = deploy_check(tmp_path)
+    assert (ran.returncode, "no issues" in ran.stdout) == (0, True), ran.stderr
+
+
+@pytest.mark.once
+def test_a_deployments_check_tells_of_plain_http_and_of_debugging(tmp_path: Path) -> None:
+    ran = deploy_check(tmp_path, PUBLIC_URL="http://ops.example.com", DEBUG="true")
+    assert ran.returncode == 1
+    assert {"security.W012", "security.W016", "security.W018"} <= set(re.findall(r"security\.W\d+", ran.stderr))
 
 
 def test_the_queue_lives_in_redis_where_there_is_one(load: Load) -> None:
