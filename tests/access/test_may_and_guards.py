@@ -10,6 +10,8 @@ decisions       State, and an operator who is locked out: a decision alone sends
 other account   An old account is read-only in the portal; only the current one has keys to send anything.
 """
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import Group, User
 from django.db import DatabaseError, connection, transaction
@@ -25,6 +27,7 @@ from lsq_ops.models import (
     RequestVersion,
     Team,
     Vote,
+    VotingSuspension,
     db_now,
 )
 from lsq_ops.services.may import enough, may, valid_votes
@@ -97,6 +100,10 @@ def _grant_now(draw, user, grant) -> ApproverGrant:
 
 def verdicts(draw, scene, user, verb, request) -> tuple[bool, bool]:
     """(what may() says, what it would say with everything right that the database doesn't look at)."""
+    if draw(st.integers(0, 4)) == 0:
+        hours = timedelta(hours=draw(st.sampled_from([-1, 1])))
+        facts = {"until": db_now() + hours, "at": db_now(), "why": "password_reset", "by": "pia"}
+        VotingSuspension.objects.create(user=user, **facts)
     user.groups.set(Group.objects.filter(name__in=draw(st.sets(st.sampled_from(["Approver", "Operator", "Auditor"])))))
     User.objects.filter(pk=user.pk).update(is_active=draw(st.sampled_from([True, True, True, False])))
     Account.objects.update(current=draw(st.sampled_from([True, True, True, False])))

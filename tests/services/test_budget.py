@@ -218,3 +218,19 @@ def test_who_is_called_off_while_waiting_gives_the_slot_back(one_slot, monkeypat
 
 def called_off(seconds: float) -> None:
     raise KeyboardInterrupt
+
+
+def test_who_finds_every_slot_held_looks_again_until_one_is_free(world, monkeypatch):
+    Account.objects.filter(pk=world.account.pk).update(rate_calls=2, rate_seconds=0.1)
+    gate = budget.Budget(world.account.pk)
+    held = [gate.enter() for _ in range(budget.size_of(accounts.current_account()))]
+    naps = []
+
+    def nap(seconds):
+        naps.append(seconds)
+        if seconds == budget.ALL_TAKEN:
+            gate.leave(held.pop(), None)
+
+    monkeypatch.setattr(budget.time, "sleep", nap)
+    assert gate.enter().slot_id in set(BudgetSlot.objects.values_list("pk", flat=True))
+    assert naps[0] == budget.ALL_TAKEN

@@ -124,6 +124,23 @@ def test_a_reading_from_before_the_deletion_was_due_decides_nothing(world):
     assert call.state == "verifying"
 
 
+def test_a_call_that_somebody_moves_in_the_same_moment_is_left_as_it_is_and_judged_later(world, monkeypatch):
+    request, call = sent(world)
+
+    def moved_by_another(judged, why):
+        DeletionCall.objects.filter(pk=judged.pk).update(state="planned")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(verifying, "_show_blank", moved_by_another)
+        hurry(request)
+        drain()
+        call.refresh_from_db()
+        assert (call.state, call.items.exclude(outcome="").count()) == ("verifying", 0)
+    agenda.catch_up()  # the sweep finds it
+    request.refresh_from_db()
+    assert request.state == "completed"
+
+
 def test_nothing_is_concluded_from_a_reading_that_is_not_whole(world, monkeypatch):
     timed(monkeypatch, read_retries=())
     request, call = sent(world)
