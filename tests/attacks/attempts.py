@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
-from django.core.exceptions import ObjectDoesNotExist
+from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
 from django.db import transaction
 
 from lsq_ops.models import DeletionCall, DeletionRequest, db_now
@@ -91,7 +91,7 @@ def _attempt(stage: Stage, sums: Sums, judge: Judge, dice: random.Random, number
         attack = Attack(stage, hand, dice, start)
         for name in chosen:
             hand.door = dice.choice(DOORS)
-            with suppress(ObjectDoesNotExist):  # an earlier trick may have got so far that its row is gone
+            with suppress(ObjectDoesNotExist, MultipleObjectsReturned):  # an earlier trick took its row, or added one
                 TRICKS[name][2](attack)
             sums.by_trick[name] += 1
             sums.by_door[hand.door if TRICKS[name][0] not in SLOW else "page"] += 1

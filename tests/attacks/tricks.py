@@ -140,7 +140,7 @@ def a_vote_on_something_else(a: Attack) -> None:
 
 @trick("vote", "one vote of two", "one team of two")
 def the_same_vote_twice(a: Attack) -> None:
-    there = a.version.votes.get()
+    there = a.one(a.version.votes.all())
     if a.random.random() < 0.5:
         a.hand.insert(Vote, **a.ballot(there.voter))
     else:
@@ -176,7 +176,7 @@ def a_confirmation_before_anything_was_approved(a: Attack) -> None:
 
 @trick("vote", "one vote of two", "one team of two")
 def a_vote_taken_back_and_given_again(a: Attack) -> None:
-    there = a.version.votes.get()
+    there = a.one(a.version.votes.all())
     a.hand.does(lambda: approval.take_back(there.voter, a.request))
     a.hand.insert(Vote, **a.ballot(there.voter))
     back = first(Vote.objects.filter(takes_back=there))
