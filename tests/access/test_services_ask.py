@@ -10,9 +10,17 @@ from lsq_ops.services import may
 
 # These only answer; nothing is written.
 ANSWERS = {
-    "may": {"roles_of", "may", "need", "involved", "grant_in_force", "standing_vote"},
+    "may": {"roles_of", "may", "need", "involved", "grant_in_force", "standing_vote", "suspension"},
     "waiting": {"waiting_for", "not_for"},
     "people": {"must_change_password"},
+    "sign_in": {"standing", "is_privileged", "factor_required", "may_be_idle", "votes_would_wait"},
+    "second_factor": {"has", "of", "wanted_for", "need_fresh"},
+}
+# Everybody's own, given only by the door that has just signed them in: there is nobody to ask about it. `suspend` can
+# only take votes away, and the services that change a password or a factor call it.
+ONES_OWN = {
+    "sign_in": {"change_password", "suspend"},
+    "second_factor": {"set_up", "new_codes", "remove"},
 }
 
 
@@ -22,11 +30,13 @@ def modules():
 
 def for_a_person(module):
     """Its public functions that a person is given to first."""
+    short = module.__name__.rpartition(".")[2]
+    free = ANSWERS.get(short, set()) | ONES_OWN.get(short, set())
     for name, function in inspect.getmembers(module, inspect.isfunction):
         if function.__module__ != module.__name__ or name.startswith("_"):
             continue
         first = next(iter(inspect.signature(function).parameters.values()), None)
-        if first and first.name in ("user", "by") and name not in ANSWERS.get(module.__name__.rpartition(".")[2], ()):
+        if first and first.name in ("user", "by") and name not in free:
             yield name, function, first.name
 
 

@@ -29,8 +29,8 @@ def test_nothing_starts_within_the_undo_time(world, monkeypatch):
     request.refresh_from_db()
     assert (request.state, sends(world)) == ("approved", 0)
     assert request.starts_at > db_now() + timedelta(minutes=5)
-    approval.cancel(world.rita, request)
     skip_wait(request)
+    approval.cancel(world.rita, request)
     running.start(request)
     request.refresh_from_db()
     assert request.state == "cancelled"
