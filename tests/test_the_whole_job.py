@@ -106,18 +106,26 @@ class Person:
             self.page.wait_for_timeout(500)
         raise AssertionError(f"never saw {pattern!r} in:\n{self.page.inner_text('body')[:3000]}")
 
-    def presses(self, name: str | re.Pattern[str], *, folded: bool = False) -> None:
-        """The link or button of that name that is in sight."""
+    def presses(self, name: str | re.Pattern[str], seconds: float = 15) -> None:
+        """The link or button of that name that is in sight, or comes in sight: a list shows what it can run only once
+        something is ticked."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if found := self.in_sight(name):
+                found.click()
+                return
+            self.page.wait_for_timeout(100)
+        raise AssertionError(f"no button {name} in:\n{self.page.inner_text('body')[:2000]}")
+
+    def in_sight(self, name: str | re.Pattern[str]) -> Any:
         for role in ("link", "button"):
             for found in self.page.get_by_role(role, name=name).all():
                 if found.is_visible():
-                    found.click()
-                    return
+                    return found
         menu = self.page.get_by_text("more_horiz", exact=True)  # a phone folds a list's actions into a menu
-        if menu.count() and menu.first.is_visible() and not folded:
+        if menu.count() and menu.first.is_visible():
             menu.first.click()
-            return self.presses(name, folded=True)
-        raise AssertionError(f"no button {name} in:\n{self.page.inner_text('body')[:2000]}")
+        return None
 
     def confirms(self, button: str | re.Pattern[str]) -> None:
         """The dialog's own button, by POST."""
@@ -168,7 +176,7 @@ class Person:
         if self.page.locator("input[name=count]").count():
             self.page.fill("input[name=count]", count.group(1).replace(",", ""))
         self.confirms("Approve")
-        self.sees("You approved")
+        self.sees("Recorded: you approved")
 
 
 @pytest.fixture(params=["desk", "phone"])
