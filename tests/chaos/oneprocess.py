@@ -66,13 +66,14 @@ class Harness:
     """A prepared database, and the patches that every scenario needs."""
 
     def __enter__(self) -> "Harness":
-        self._stack = ExitStack()
-        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lsq-ops-chaos-")))
-        self.databases = Databases(folder)
-        self._stack.callback(self.databases.close)
-        self._stack.enter_context(override_settings(**KEYS))
-        self.template = self.databases.prepare("prepared")
-        self._prepare()
+        with ExitStack() as stack:  # whatever fails here, the tests that follow get their own database back
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lsq-ops-chaos-")))
+            self.databases = Databases(folder)
+            stack.callback(self.databases.close)
+            stack.enter_context(override_settings(**KEYS))
+            self.template = self.databases.prepare("prepared")
+            self._prepare()
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *trouble: object) -> None:

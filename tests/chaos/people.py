@@ -77,7 +77,8 @@ class People:
             digest, count = version.digest, version.items_count
 
         def approve() -> None:
-            approval.vote(self(name), self.see(request), "approve", digest=digest, count=count)
+            said = {"count": count, "factor_at": db_now()}  # the second factor is typed with the vote
+            approval.vote(self(name), self.see(request), "approve", digest=digest, **said)
 
         self.ledger.voted(name, version.pk, digest, bodies)
         return self.surely(approve)
@@ -88,7 +89,11 @@ class People:
             version = DeletionRequest.objects.get(pk=request.pk).version
             bodies, digest = list(version.calls.values_list("body__text", flat=True)), version.digest
         self.ledger.voted(name, version.pk, digest, bodies)
-        return self.surely(lambda: approval.confirm_vote(self(name), self.see(request), digest))
+
+        def stand_in() -> None:
+            approval.confirm_vote(self(name), self.see(request), digest, factor_at=db_now())
+
+        return self.surely(stand_in)
 
     # --- What the pages ask -----------------------------------------------------------------------------------
 

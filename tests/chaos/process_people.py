@@ -14,7 +14,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.db.models import Q
 from django.utils import timezone
 
-from lsq_ops.models import Account, Activity, CallBody, Decision, DeletionRequest, LostRace, Task, Team
+from lsq_ops.models import Account, Activity, CallBody, Decision, DeletionRequest, LostRace, Task, Team, db_now
 from lsq_ops.services import accounts, approval, deciding, drafting, leads, people
 from lsq_ops.services.may import APPROVER, Barred, enough, valid_votes
 
@@ -167,9 +167,11 @@ class People:
         for name in rng.sample(APPROVERS, len(APPROVERS)):
             if self.capricious(rng):
                 choice = rng.choice(("reject", "changes"))
-                approval.vote(self.who(name), request, choice, digest=version.digest, reason="on second thoughts")
+                said = {"reason": "on second thoughts", "factor_at": db_now()}
+                approval.vote(self.who(name), request, choice, digest=version.digest, **said)
                 return
-            self.cast(name, key, approval.vote, request, "approve", digest=version.digest, count=version.items_count)
+            shown = {"digest": version.digest, "count": version.items_count}
+            self.cast(name, key, approval.vote, request, "approve", factor_at=db_now(), **shown)
             if self.capricious(rng):
                 self.take_back(name, key, request)
         if not self.mischief and len({wish.voter for wish in self.ledger.votes[key]}) == len(APPROVERS):
@@ -204,7 +206,7 @@ class People:
             version = request.version
             for name in rng.sample(APPROVERS, len(APPROVERS)):
                 key = (request.pk, version.number)
-                self.cast(name, key, approval.confirm_vote, request, version.digest)
+                self.cast(name, key, approval.confirm_vote, request, version.digest, factor_at=db_now())
 
     def decide(self, request: DeletionRequest, rng: random.Random) -> None:
         self.look_after(request, rng)

@@ -169,7 +169,8 @@ class People:
             count = request.version.items_count
 
         def cast(user: User) -> None:
-            approval.vote(user, self.stage.see(wish.pk), decision, digest=digest, reason="so it is", count=count)
+            said = {"reason": "so it is", "count": count, "factor_at": db_now()}
+            approval.vote(user, self.stage.see(wish.pk), decision, digest=digest, **said)
 
         done = self.did(name, cast, may=may)
         if done and version:
@@ -200,7 +201,11 @@ class People:
         on_the_way = request.state in ("approved", "running", "needs_attention")
         may = on_the_way and version is not None and self.book.may_vote(name, wish, version, at)
         digest = version.digest if version else ""
-        done = self.did(name, lambda user: approval.confirm_vote(user, self.stage.see(wish.pk), digest), may=may)
+
+        def stand_in(user: User) -> None:
+            approval.confirm_vote(user, self.stage.see(wish.pk), digest, factor_at=db_now())
+
+        done = self.did(name, stand_in, may=may)
         if done and version:
             self.book.voted(name, version, "confirm", at)
         return done

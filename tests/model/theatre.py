@@ -36,7 +36,11 @@ class Theatre:
         self.databases = Databases(folder)
         self.template = self.databases.prepare(f"model_{os.getpid()}_prepared")
         self.crm, self.now = Crm(Random(7)), 0.0
-        self._prepare()
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()  # the tests that follow must not go on with our database
+            raise
 
     def close(self) -> None:
         self.databases.close()
