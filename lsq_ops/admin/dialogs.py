@@ -13,6 +13,7 @@ from django.contrib import messages
 from django.db import models
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -22,7 +23,7 @@ from lsq_ops.models import LostRace
 from lsq_ops.services.may import ROLE_OF, STATES_OF, Barred, may, roles_of
 
 Text = str | Callable[[HttpRequest, Any], str]
-Deed = Callable[[Any, HttpRequest, Any, Any], str | HttpResponse]
+Deed = Callable[[Any, HttpRequest, Any, Any], str | HttpResponseBase]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def dialog(*, verb: str, label: Text, **rest: Any) -> Callable[[Deed], Any]:
 
     def decorate(deed: Deed) -> Any:
         @wraps(deed)
-        def view(admin: Any, request: HttpRequest, object_id: str | None = None) -> HttpResponse:
+        def view(admin: Any, request: HttpRequest, object_id: str | None = None) -> HttpResponseBase:
             obj = admin.found(request, object_id) if object_id else None
             return _respond(spec, deed, admin, request, obj)
 
@@ -80,7 +81,7 @@ def dialog(*, verb: str, label: Text, **rest: Any) -> Callable[[Deed], Any]:
     return decorate
 
 
-def _respond(spec: Spec, deed: Deed, admin: Any, request: HttpRequest, obj: Any) -> HttpResponse:
+def _respond(spec: Spec, deed: Deed, admin: Any, request: HttpRequest, obj: Any) -> HttpResponseBase:
     if request.method not in ("GET", "HEAD", "POST"):
         return HttpResponseNotAllowed(["GET", "POST"])
     verdict = may(request.user, spec.verb, obj)
@@ -98,8 +99,8 @@ def _respond(spec: Spec, deed: Deed, admin: Any, request: HttpRequest, obj: Any)
     return _page(spec, admin, request, obj, form)
 
 
-def _done(admin: Any, request: HttpRequest, obj: Any, said: str | HttpResponse) -> HttpResponse:
-    if isinstance(said, HttpResponse):
+def _done(admin: Any, request: HttpRequest, obj: Any, said: str | HttpResponseBase) -> HttpResponseBase:
+    if isinstance(said, HttpResponseBase):
         return said
     messages.success(request, said)
     return redirect(admin.address(obj))

@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -16,13 +16,13 @@ from django.utils.html import format_html
 from unfold.decorators import action
 
 from lsq_ops import kinds
-from lsq_ops.admin import drafting, face, lead_page, masking
+from lsq_ops.admin import drafting, evidence_page, face, lead_page, masking
 from lsq_ops.admin.base import BaseAdmin, by_post
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.admin.paging import LongListAdmin
 from lsq_ops.admin.upload_page import UploadForm, verdict_page
 from lsq_ops.models import Lead
-from lsq_ops.services import evidence, leads, uploads
+from lsq_ops.services import evidence, leads, report, uploads
 from lsq_ops.services.may import Barred, may
 
 
@@ -67,7 +67,7 @@ class LeadAdmin(LongListAdmin, BaseAdmin):
     search_help_text = "Id, number, e-mail, phone or name"
     actions = ("refresh_ticked", *drafting.list_actions("lead", "prospect_id"))
     actions_list = ("add_leads", "upload")
-    actions_detail = ("refresh",)
+    actions_detail = ("refresh", "evidence")
 
     # --- The list ---
 
@@ -169,6 +169,17 @@ class LeadAdmin(LongListAdmin, BaseAdmin):
         if not leads.refresh(request.user, [obj.prospect_id]).taken:
             raise Barred("LeadSquared knows this lead no more: it was deleted or merged. The mirror keeps what it had.")
         return "The lead's facts were read; its activities and tasks are read now."
+
+    @dialog(
+        verb="export_lead",
+        label="Evidence report",
+        icon="verified",
+        question=evidence_page.QUESTION_OF_LEAD,
+        button="Download the report",
+    )
+    def evidence(self, request: HttpRequest, obj: Lead, form: None) -> FileResponse:
+        name = f"lead-{obj.prospect_id}"
+        return evidence_page.download(name, lambda file: report.export_lead(request.user, obj, file))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None

@@ -3,11 +3,11 @@
 from functools import partial
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from lsq_ops import kinds
-from lsq_ops.admin import face, request_forms
+from lsq_ops.admin import evidence_page, face, request_forms
 from lsq_ops.admin.codes import checked_at
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.admin.drafting import DraftForm
@@ -22,7 +22,7 @@ from lsq_ops.admin.request_forms import (
 )
 from lsq_ops.admin.talk_dialogs import TalkDialogs, changes_form, recorded
 from lsq_ops.models import Decision, DeletionCall, DeletionItem, DeletionRequest
-from lsq_ops.services import approval, deciding, drafting, preview, verifying, waiting
+from lsq_ops.services import approval, deciding, drafting, preview, report, verifying, waiting
 from lsq_ops.services.may import enough, standing_vote, valid_votes
 
 DECIDE = "lsq_ops/request/decide.html"
@@ -132,6 +132,7 @@ class RequestDialogs(TalkDialogs):
         "propose",
         "reverify",
         "clone",
+        "evidence",
         "withdraw",
         "cancel",
         "stop",
@@ -293,6 +294,17 @@ class RequestDialogs(TalkDialogs):
     )
     def clone(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> HttpResponse:
         return redirect(self.address(drafting.clone(request.user, obj)))  # type: ignore[attr-defined]
+
+    @dialog(
+        verb="export_evidence",
+        label="Evidence report",
+        icon="verified",
+        offered=lambda request, obj: obj.versions.filter(submitted_at__isnull=False).exists(),
+        question=evidence_page.QUESTION,
+        button="Download the report",
+    )
+    def evidence(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> FileResponse:
+        return evidence_page.download(str(obj), lambda file: report.export_request(request.user, obj, file))
 
     @dialog(verb="withdraw", label="Withdraw", danger=True, question="The request ends here; nothing is deleted.")
     def withdraw(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:

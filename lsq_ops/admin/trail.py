@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import CharField, Q, QuerySet
-from django.db.models.functions import Cast
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from unfold.views import ChangeList
@@ -16,12 +15,10 @@ from lsq_ops.admin.base import BaseAdmin
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.admin.paging import LongList, LongListAdmin
 from lsq_ops.admin.trail_words import names_for, sentence
-from lsq_ops.models import Attempt, AuditEvent, Decision, DeletionCall, DeletionRequest, Vote
+from lsq_ops.models import AuditEvent
 from lsq_ops.models.audit import ACTIONS
 from lsq_ops.services import anchors, trail
 from lsq_ops.services.may import Barred
-
-PARTS = (("vote", Vote), ("decision", Decision), ("deletioncall", DeletionCall), ("attempt", Attempt))
 
 
 class About(admin.SimpleListFilter):
@@ -141,16 +138,7 @@ def _matching(term: str) -> Q:
         return Q(seq=int(number))
     request = term.upper().removeprefix("DR-")
     if term.upper().startswith("DR-") and request.isascii() and request.isdigit() and len(request) < 18:
-        return _about_request(int(request))
+        return trail.about_request(int(request))
     if term.lower() in ACTIONS:
         return Q(action=term.lower())
     return Q(actor=term) | Q(object_id=term, object_type__in=("lead", "user", "account", "approvergrant"))
-
-
-def _about_request(pk: int) -> Q:
-    """A request's own events, and those of its votes, decisions, calls and attempts."""
-    found = Q(object_type=DeletionRequest._meta.model_name, object_id=str(pk))
-    for noun, model in PARTS:
-        ids = model._default_manager.filter(request_id=pk).annotate(text=Cast("pk", CharField())).values("text")
-        found |= Q(object_type=noun, object_id__in=ids)
-    return found

@@ -21,7 +21,7 @@ ACTIONS = frozenset(
     for noun, verbs in {
         "request": "draft pending approved running needs_attention completed partial failed stopped closed rejected "
         "withdrawn cancelled expired version stop_asked resumed changed_since_submit looked_again left_out asked "
-        "answered",
+        "answered evidence_exported",
         "call": "planned sent verifying gone partial still_present unverifiable over_deleted skipped",
         "attempt": "intent accepted refused turned_away not_sent unknown resolved late_answer",
         "vote": "approve reject changes withdrawn confirm",
@@ -33,7 +33,7 @@ ACTIONS = frozenset(
         "sign_in_blocked",
         "policy": "set taken_back",
         "hold": "set lifted",
-        "lead": "added refreshed gone revealed",
+        "lead": "added refreshed gone revealed evidence_exported",
         "snapshot": "downloaded",
         "trail": "verified exported",
     }.items()

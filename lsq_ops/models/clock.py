@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from django.db import connection
+from django.db import connection, transaction
 
 # In SQL, for a question that asks for more than the time; what it answers is read by `from_db`.
 NOW = {
@@ -49,3 +49,23 @@ def durable() -> Iterator[None]:
             yield
         finally:
             cursor.execute(f"{tell.partition('=')[0]}= {usual}")
+
+
+@contextmanager
+def one_moment() -> Iterator[None]:
+    """Whatever is read inside is read as at one moment, and nobody who writes is held up by it."""
+    if connection.in_atomic_block:
+        yield
+        return
+    usual = getattr(connection, "transaction_mode", None)
+    try:
+        if connection.vendor == "sqlite":
+            connection.transaction_mode = "DEFERRED"  # type: ignore[attr-defined]  # ours are IMMEDIATE: they lock
+        with transaction.atomic():
+            if connection.vendor == "postgresql":
+                with connection.cursor() as cursor:
+                    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            yield
+    finally:
+        if connection.vendor == "sqlite":
+            connection.transaction_mode = usual  # type: ignore[attr-defined]

@@ -6,6 +6,8 @@ A superuser flag gives no exception. The database guards say the same again for 
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Q
+
 from lsq_ops.models import (
     Account,
     ApproverGrant,
@@ -42,6 +44,8 @@ ROLE_OF: dict[str, tuple[str, ...]] = {
     "propose": (OPERATOR,),
     "confirm_decision": (OPERATOR,),
     "close": (OPERATOR,),
+    "export_evidence": (AUDITOR, REQUESTER, APPROVER, OPERATOR),
+    "export_lead": (AUDITOR,),
     "verify_trail": (AUDITOR,),
     "export_trail": (AUDITOR,),
     "manage_people": (POLICY_ADMIN,),
@@ -64,8 +68,8 @@ STATES_OF: dict[str, tuple[str, ...]] = {
     "confirm_decision": ("running", "needs_attention"),
     "close": ("needs_attention",),
 }
-
-
+# What changes nothing about it can be done to what belongs to another account too.
+READ_ONLY = ("clone", "export_evidence", "export_lead")
 _ELSEWHERE = "This belongs to another LeadSquared account; it is read-only."
 
 
@@ -102,7 +106,7 @@ def may(user: Person, verb: str, obj: Any = None) -> Verdict:
         return Verdict(f"Only {_either(ROLE_OF[verb])} may do this; ask a policy admin for the role.")
     if not isinstance(obj, DeletionRequest):
         account = obj if isinstance(obj, Account) else getattr(obj, "account", None)
-        return Verdict("" if account is None or account.current else _ELSEWHERE)
+        return Verdict("" if account is None or account.current or verb in READ_ONLY else _ELSEWHERE)
     barred = _state(verb, obj)
     return _person(user, verb, obj) if barred is None else barred
 
@@ -120,7 +124,7 @@ def _either(roles: tuple[str, ...]) -> str:
 
 def _state(verb: str, request: DeletionRequest) -> Verdict | None:
     """None where the state allows it: the next question follows."""
-    if not request.account.current and verb != "clone":
+    if not request.account.current and verb not in READ_ONLY:
         return Verdict("This request belongs to another LeadSquared account; it is read-only.")
     states = STATES_OF.get(verb)
     if states and request.state not in states:
@@ -143,6 +147,8 @@ def _person(user: Person, verb: str, request: DeletionRequest) -> Verdict:
         return Verdict("You voted on this request; its requester decides what is left out, so that you may vote again.")
     if verb == "ask" and not roles_of(user) & {APPROVER, OPERATOR} and not involved(user, request):
         return Verdict("Here ask and answer whoever made or asked for the request, approvers and operators.")
+    if verb == "export_evidence" and AUDITOR not in roles_of(user) and not took_part(user, request):
+        return Verdict("Auditors, and those who took part in this request, may take its evidence report away.")
     if verb == "take_back":
         return Verdict(_nothing_to_take_back(user, request))
     if verb in ("propose", "confirm_decision", "close") and involved(user, request):
@@ -196,6 +202,11 @@ def involved(user: Person, request: DeletionRequest) -> str:
     if versions.filter(editor=user).exists() or versions.filter(submitted_by=user).exists():
         return "edited"
     return "asked for" if versions.filter(asked_by=user).exists() else ""
+
+
+def took_part(user: Person, request: DeletionRequest) -> bool:
+    decided = request.decisions.filter(Q(proposed_by=user) | Q(confirmed_by=user))
+    return bool(involved(user, request)) or request.votes.filter(voter=user).exists() or decided.exists()
 
 
 def grant_in_force(user: Person) -> ApproverGrant | None:

@@ -33,6 +33,7 @@ WORDS = {
     "request.left_out": "{actor} left out what {by} proposed",
     "request.asked": "{actor} asked a question",
     "request.answered": "{actor} answered a question",
+    "request.evidence_exported": "{actor} took the evidence report away",
     "request.rejected": "Rejected by {actor}",
     "request.withdrawn": "Withdrawn by {actor}",
     "request.cancelled": "Cancelled by {actor}; nothing was sent",

@@ -8,10 +8,24 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import CharField, Max, Q
+from django.db.models.functions import Cast
 
 from lsq_ops.chain import FIELDS, GENESIS, Check, Fault
-from lsq_ops.models import AuditEvent, AuditHead, TrailCheck, audited, db_now, record, timing
+from lsq_ops.models import (
+    Attempt,
+    AuditEvent,
+    AuditHead,
+    Decision,
+    DeletionCall,
+    DeletionRequest,
+    TrailCheck,
+    Vote,
+    audited,
+    db_now,
+    record,
+    timing,
+)
 from lsq_ops.queue import ring
 
 from . import anchors, notices
@@ -19,6 +33,7 @@ from .may import AUDITOR, POLICY_ADMIN, Barred, Person, need
 
 CHUNK = 5000
 SLICE = 20_000  # events that are checked in one go, by the worker or while a page waits; half a second
+PARTS = (("vote", Vote), ("decision", Decision), ("deletioncall", DeletionCall), ("attempt", Attempt))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +91,15 @@ def _ask_worker(user: str) -> None:
 
 def _begin(head: AuditHead, by: str = "system") -> None:
     TrailCheck.objects.create(begun_at=db_now(), by=by, head_seq=head.seq, head_hash=head.hash, prev=GENESIS)
+
+
+def about_request(pk: int) -> Q:
+    """A request's own events, and those of its votes, decisions, calls and attempts."""
+    found = Q(object_type=DeletionRequest._meta.model_name, object_id=str(pk))
+    for noun, model in PARTS:
+        ids = model._default_manager.filter(request_id=pk).annotate(text=Cast("pk", CharField())).values("text")
+        found |= Q(object_type=noun, object_id__in=ids)
+    return found
 
 
 # --- By itself, once a day -----------------------------------------------------------------------------------------

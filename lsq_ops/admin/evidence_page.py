@@ -1,0 +1,30 @@
+"""The deletion evidence report as a download. By POST: who took it, and its SHA-256, stand in the audit trail."""
+
+import tempfile
+from collections.abc import Callable
+from typing import BinaryIO, cast
+
+from django.http import FileResponse
+
+QUESTION = (
+    "A zip with versions, votes, calls, readings and outcomes of this request, and its part of the audit trail. Whoever"
+    " gets it checks it with Python or a browser, without this portal. What the deleted records held is not in it.\n"
+    "That you took it, and its SHA-256, are written into the audit trail."
+)
+QUESTION_OF_LEAD = (
+    "A zip with everything that was asked, decided, sent and read about this lead, and nobody else's data. What the"
+    " deleted records held is not in it.\nThat you took it, and its SHA-256, are written into the audit trail."
+)
+
+
+def download(name: str, export: Callable[[BinaryIO], object]) -> FileResponse:
+    """`export` writes into a file that is gone when the answer has been sent."""
+    file = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115  (the response closes it)
+    try:
+        export(file)
+    except BaseException:
+        file.close()
+        raise
+    response = FileResponse(file, as_attachment=True, filename=f"{name}-evidence.zip", content_type="application/zip")
+    response["Cache-Control"] = "no-store"
+    return response
