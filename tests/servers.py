@@ -129,7 +129,7 @@ def _running(command: list[str], port: int, folder: Path, user: str | None) -> I
 
 
 def _wait_for(port: int, server: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and server.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -142,7 +142,7 @@ def _wait_until_it_answers(url: str) -> None:
     """PostgreSQL listens before it is ready: "the database system is starting up"."""
     import psycopg
 
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         try:
             psycopg.connect(url).close()

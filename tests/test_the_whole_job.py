@@ -60,7 +60,7 @@ def portal(portal_folder: Path) -> Iterator[str]:
 
 
 def wait_until_ready(address: str, up: subprocess.Popen[bytes], log: Path) -> str:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 180  # seven processes start at once, on a machine that runs other tests too
     while time.monotonic() < until and up.poll() is None:
         try:
             with urllib.request.urlopen(f"{address}/health/ready", timeout=2):
