@@ -24,6 +24,7 @@ def test_every_address_has_a_row_and_every_row_an_address():
     assert set(kept()[1]) == asked, ANEW
 
 
+@pytest.mark.timeout(1200)
 def test_the_portal_answers_as_the_table_says(there, visitors):
     names, expected = kept()
     assert names == list(there.people), ANEW
@@ -32,6 +33,7 @@ def test_the_portal_answers_as_the_table_says(there, visitors):
     assert not differs, ANEW
 
 
+@pytest.mark.timeout(1200)
 def test_who_is_barred_is_told_the_very_sentence_of_may_and_nothing_is_written(there, visitors):
     """The table's 403 and may() are one answer."""
     for address in every_address():

@@ -53,10 +53,11 @@ def test_a_pending_request_says_what_goes_what_stays_and_who_decides(world):
 
 def test_each_person_may_press_what_the_rules_say(world):
     request = world.pending("activities", "asha")
-    assert pressable(look(world.rita, request)) == {"withdraw", "cancel", "clone", "ask"}
+    assert pressable(look(world.rita, request)) == {"withdraw", "cancel", "clone", "ask", "evidence"}
     assert pressable(look(world.arun, request)) == {"approve", "changes", "reject", "cancel", "ask"}
     assert pressable(look(world.omar, request)) == {"ask"}
-    for nobody in (world.aida, world.vera, world.pia):
+    assert pressable(look(world.aida, request)) == {"evidence"}
+    for nobody in (world.vera, world.pia):
         assert pressable(look(nobody, request)) == set()
 
 

@@ -235,7 +235,8 @@ def a_grant_bent(a: Attack) -> None:
 
 @trick("grant", *ON_ITS_WAY)
 def a_right_lost_between_vote_and_send(a: Attack) -> None:
-    _lose(a, a.one(a.version.votes.all()).voter)
+    if vote := a.one(a.version.votes.all()):  # where the guards are down, an earlier attack may have removed it
+        _lose(a, vote.voter)
 
 
 @trick("grant", *ON_ITS_WAY)

@@ -71,12 +71,14 @@ def test_a_reading_that_fails_is_tried_again_later_and_later_then_given_up(world
     world.sandbox.faults.set("answer", "502", match="ProspectActivity.svc/Retrieve")
     reading.order(world.account, [("lead_activities", ASHA)], reading.Lane.MIRROR, since=db_now())
     snapshot, delays = ActivitySnapshot.objects.last(), []
-    for _ in range(3):
+    for delay in (5, 30, None):
+        begun = db_now()
         drain()
         snapshot.refresh_from_db()
-        delays.append(snapshot.not_before and round((snapshot.not_before - db_now()).total_seconds()))
+        then, exact = snapshot.not_before, timedelta(seconds=delay or 0)
+        delays.append(then if then is None else begun + exact <= then <= db_now() + exact)
         ActivitySnapshot.objects.filter(pk=snapshot.pk, read_at__isnull=True).update(not_before=None)
-    assert delays == [5, 30, None]
+    assert delays == [True, True, None]
     assert (snapshot.complete, snapshot.read_at is None) == (False, False)
 
 

@@ -91,8 +91,8 @@ def test_what_is_over_or_expired_reminds_nobody(world, pending):
     DeletionRequest.objects.filter(pk=pending.pk).update(expires_at=db_now() - timedelta(seconds=1))
     look(pending)
     other = world.pending("activities", "asha")
-    approval.withdraw(world.rita, other)
-    look(aged(other, 0.9))
+    approval.withdraw(world.rita, aged(other, 0.9))
+    look(other)
     assert not Notice.objects.filter(subject__contains=VOTE).exists()
 
 
