@@ -64,6 +64,7 @@ HOSTILE = (
 LEADS, TASKS, ACTIVITIES = "/admin/lsq_ops/lead/", "/admin/lsq_ops/task/", "/admin/lsq_ops/activity/"
 REQUESTS, TRAIL, PEOPLE = "/admin/lsq_ops/deletionrequest/", "/admin/lsq_ops/auditevent/", "/admin/auth/user/"
 ACCOUNTS, LOGIN, HOME = "/admin/lsq_ops/account/", "/admin/login/", "/admin/"
+HOLDS = "/admin/lsq_ops/hold/"
 REQUIRED, NO_CHOICE, NO_NUL = "This field is required", "not one of the available choices", "Null characters"
 BROKEN, TOO_OLD = "What the browser sent is too large or broken", "This page was too old to be sent"
 
@@ -757,6 +758,27 @@ def test_roles_and_grants(people):
             assert pia.get(f"{PEOPLE}{number}/{name}/").status_code == 404
 
 
+def test_holds(people):
+    pia, before = client_of(people.pia), stored()
+    good = {"record_type": "lead", "ids": NOBODY, "reason": "court"}
+    rows = [({}, REQUIRED), (good | {"reason": ""}, REQUIRED), (good | {"reason": "x" * 301}, "at most 300 characters")]
+    rows += [(good | {"ids": f"{NOBODY}\n{text}"}, "hold no id (line 2)") for text in ("abc", MARKUP, BIDI, "9" * 4000)]
+    rows += [(good | {"ids": ids}, "one of the two") for ids in ("", "  \n \n")]
+    rows += [(good | {"ends_at": text}, "valid date") for text in ("soon", "31.31.2026", HUGE)]
+    rows += [(good | {"ends_at": "0001-01-01T00:00:00"}, "Enter a date from"), (good | {"reason": "a\0b"}, "Null")]
+    rows += [(good | {"record_type": text}, "not one of the available") for text in ("person", BIDI)]
+    refused(pia, f"{HOLDS}set_holds/", rows)
+    kind, none = {"record_type": "task"}, ({"ids": NOBODY}, "None of")
+    rows = [({"record_type": ""}, REQUIRED), ({}, "one of the two"), ({"ids": "abc"}, "no id"), none]
+    refused(pia, f"{HOLDS}lift_holds/", rows, kind)
+    for content, sentence in FILES:
+        file = SimpleUploadedFile("x.csv", content)
+        answer = pia.post(f"{HOLDS}lift_holds/", {**kind, "file": file})  # whatever it holds, nothing is on hold
+        assert not wrong(answer, ""), content[:40]
+        assert answer.status_code in (200, 409), (content[:40], sentence)
+    assert stored() == before
+
+
 # --- Looking ---------------------------------------------------------------------------------------------------
 
 QUERIES = [
@@ -787,7 +809,7 @@ QUERIES = [
 ]
 
 
-@pytest.mark.parametrize("where", [LEADS, TASKS, ACTIVITIES, REQUESTS, TRAIL, PEOPLE])
+@pytest.mark.parametrize("where", [LEADS, TASKS, ACTIVITIES, REQUESTS, TRAIL, PEOPLE, HOLDS])
 def test_searches_filters_and_pages_of_lists(people, elsewhere, where):
     picked = drafting.select(people.rita, "lead", [NOBODY])
     answers = {"parameters": {}, "category": "other", "reason": MARKUP, "ticket": BIDI}

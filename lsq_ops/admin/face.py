@@ -126,6 +126,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _item("Account", "cloud_sync", _list("account")),
                 _item("People", "group", reverse("admin:auth_user_changelist")),
                 _item("Approval policy", "rule", _list("policy")),
+                _item("Holds", "back_hand", _list("hold")),
             ],
         },
     ]

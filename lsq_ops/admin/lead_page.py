@@ -9,9 +9,9 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 
 from lsq_ops import kinds
-from lsq_ops.admin import face, masking
+from lsq_ops.admin import face, holds, masking
 from lsq_ops.admin.request_forms import number_in
-from lsq_ops.models import ActivitySnapshot, DeletionRequest, Hold, Lead, Task
+from lsq_ops.models import ActivitySnapshot, DeletionRequest, Lead, Task
 
 ROWS = 100
 OWNER_CHANGE, STAGE_CHANGE = 3001, 3002
@@ -53,7 +53,7 @@ def panel(request: HttpRequest, lead: Lead) -> dict[str, Any]:
         "gone": lead.activity_set.filter(gone_at__isnull=False).count() if section.name in ACTIVITY_TABS else 0,
         "with_gone": with_gone,
         "query": _query(request),
-        "hold": Hold.objects.filter(account=lead.account, record_id=lead.prospect_id, lifted_at__isnull=True).first(),
+        "hold": holds.on_lead(lead),
         "pending": not (lead.records_read_at and lead.tasks_read_at) and not lead.gone_at,
         **extra,
     }

@@ -19,6 +19,7 @@ from lsq_ops import kinds
 from lsq_ops.admin import drafting, evidence_page, face, lead_page, masking
 from lsq_ops.admin.base import BaseAdmin, by_post
 from lsq_ops.admin.dialogs import dialog
+from lsq_ops.admin.holds import OnHold
 from lsq_ops.admin.paging import LongListAdmin
 from lsq_ops.admin.upload_page import UploadForm, verdict_page
 from lsq_ops.models import Lead
@@ -58,7 +59,7 @@ def search_in_leadsquared(request: HttpRequest, obj: None) -> dict[str, Any]:
 
 
 @admin.register(Lead)
-class LeadAdmin(LongListAdmin, BaseAdmin):
+class LeadAdmin(OnHold, LongListAdmin, BaseAdmin):
     page_template = "lsq_ops/leads/page.html"
     change_list_template = "lsq_ops/leads/list.html"
     list_display = ("name", "number", "owner", "stage", "activities", "tasks", "last_change", "read")
@@ -67,7 +68,7 @@ class LeadAdmin(LongListAdmin, BaseAdmin):
     search_help_text = "Id, number, e-mail, phone or name"
     actions = ("refresh_ticked", *drafting.list_actions("lead", "prospect_id"))
     actions_list = ("add_leads", "upload")
-    actions_detail = ("refresh", "evidence")
+    actions_detail = ("refresh", "hold", "evidence")
 
     # --- The list ---
 

@@ -24,7 +24,7 @@ WHAT_ROLES_MAY = {
     "Approver": "vote, with a grant; cancel and stop. Never on a request of their own",
     "Operator": "the account: test, pause, resume; decide, two at a time, on unclear calls",
     "Auditor": "verify and export the audit trail. An auditor is nothing else",
-    "Policy admin": "users, roles, grants, the approval policy. Never an approver",
+    "Policy admin": "users, roles, grants, the approval policy, holds. Never an approver",
 }
 
 

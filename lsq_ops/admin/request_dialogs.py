@@ -22,7 +22,7 @@ from lsq_ops.admin.request_forms import (
 )
 from lsq_ops.admin.talk_dialogs import TalkDialogs, changes_form, recorded
 from lsq_ops.models import Decision, DeletionCall, DeletionItem, DeletionRequest
-from lsq_ops.services import approval, deciding, drafting, preview, report, verifying, waiting
+from lsq_ops.services import approval, deciding, drafting, holds, preview, report, verifying, waiting
 from lsq_ops.services.may import enough, standing_vote, valid_votes
 
 DECIDE = "lsq_ops/request/decide.html"
@@ -108,6 +108,16 @@ def stop_question(request: HttpRequest, obj: DeletionRequest) -> str:
     )
 
 
+def on_hold_text(request: HttpRequest, obj: DeletionRequest) -> str:
+    version = obj.version
+    out = holds.covered(version, holds.on_version(version))
+    votes = " Votes that were given don't count for it." if version.votes.exists() else ""
+    return (
+        f"{out:,} of the {version.items_count:,} items are on hold; {version.items_count - out:,} would be left. A new"
+        f" version is made without them, its leads are read again, and you can submit it.{votes}"
+    )
+
+
 def has_remaining(obj: DeletionRequest) -> bool:
     done = (DeletionItem.Outcome.GONE, DeletionItem.Outcome.ALREADY_GONE)
     return obj.is_over and bool(obj.started_at) and obj.version.items.exclude(outcome__in=done).exists()
@@ -118,6 +128,7 @@ class RequestDialogs(TalkDialogs):
 
     actions_detail = (
         "leave_out",
+        "go_on_without",
         "submit",
         "approve",
         "confirm_vote",
@@ -138,6 +149,18 @@ class RequestDialogs(TalkDialogs):
         "stop",
         "close",
     )
+
+    @dialog(
+        verb="go_on_without",
+        label=lambda request, obj: f"Go on without the {len(holds.on_version(obj.version)):,} on hold",
+        primary=True,
+        offered=lambda request, obj: bool(holds.on_version(obj.version)),
+        question=on_hold_text,
+        button="Make a version without them",
+    )
+    def go_on_without(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
+        version = drafting.go_on_without(request.user, obj)
+        return f"Version {version.number} of {obj} is made without them; its leads are being read."
 
     @dialog(
         verb="submit",

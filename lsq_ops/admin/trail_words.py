@@ -32,6 +32,7 @@ WORDS = {
     "request.closed": "{request} was closed by two people",
     "request.looked_again": "{request} was read once more after its end: {found}",
     "request.left_out": "left out of {request} what {by} proposed, in version {version}",
+    "request.went_on_without": "left {on_hold} of {request} out that are on hold, in version {version}",
     "request.asked": "asked a question about {request}",
     "request.answered": "answered a question about {request}",
     "request.evidence_exported": "exported the evidence report on {request}",
@@ -90,8 +91,8 @@ WORDS = {
     "people.team_made": "made a team",
     "policy.set": "set the approval policy",
     "policy.taken_back": "took a change of the approval policy back before it counted",
-    "hold.set": "set a hold",
-    "hold.lifted": "lifted a hold",
+    "hold.set": "put on hold: {count} {record_type}s",
+    "hold.lifted": "lifted the hold of {count} {record_type}s",
     "lead.added": "read lead {prospect_id} into the mirror",
     "lead.refreshed": "refreshed lead {prospect_id}",
     "lead.gone": "lead {prospect_id} is gone from LeadSquared",
@@ -154,7 +155,7 @@ class _Filled(dict[str, Any]):
 
     def __init__(self, known: dict[str, Any]) -> None:
         asked = "version targets items gone why cause outcome team choice role kind calls seconds roles before after"
-        asked += " user counts_from until tiers prospect_id sentence found by"
+        asked += " user counts_from until tiers prospect_id sentence found by on_hold count record_type"
         super().__init__({**dict.fromkeys(asked.split(), "?"), **known})
 
 

@@ -54,8 +54,9 @@ RIGHTS = [
     frozen("lsq_ops_policy", "retired_at", "OLD.retired_at <= {now}", rule="retired"),
     never("lsq_ops_hold", "DELETE"),
     new_key("lsq_ops_hold", "x.id = NEW.id"),
-    frozen("lsq_ops_hold", "id account_id record_type record_id reason set_by set_at"),
+    frozen("lsq_ops_hold", "id account_id record_type record_id reason set_by set_at ends_at"),
     once("lsq_ops_hold", "lifted_at"),
+    frozen("lsq_ops_hold", "lifted_by", "OLD.lifted_at IS NOT NULL", rule="lifted"),
 ]
 
 ACCOUNT = [

@@ -1,8 +1,12 @@
 """The local mirror of what LeadSquared showed. Written by services/mirror.py only; every row says when it was read."""
 
+from datetime import datetime
+
 from django.db import models
+from django.db.models import Q
 
 from .accounts import Account
+from .clock import db_now
 
 
 class ActivityType(models.Model):
@@ -97,8 +101,14 @@ class Task(models.Model):
         return self.task_id
 
 
+class Holds(models.QuerySet["Hold"]):
+    def in_force(self, now: datetime | None = None) -> "Holds":
+        """Those that neither ended nor were lifted."""
+        return self.filter(Q(ends_at=None) | Q(ends_at__gt=now or db_now()), lifted_at=None)
+
+
 class Hold(models.Model):
-    """A lead or a task that is not to be touched, whoever asks."""
+    """A lead or a task that is not to be touched, whoever asks; until it ends by itself, or is lifted."""
 
     account = models.ForeignKey(Account, models.PROTECT)
     record_type = models.CharField(max_length=10, choices=[("lead", "lead"), ("task", "task")])
@@ -106,7 +116,11 @@ class Hold(models.Model):
     reason = models.CharField(max_length=300)
     set_by = models.CharField(max_length=150)
     set_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True)
     lifted_at = models.DateTimeField(null=True)
+    lifted_by = models.CharField(max_length=150, default="")
+
+    objects = Holds.as_manager()
 
     class Meta:
         indexes = (models.Index(fields=["account", "record_id"]),)

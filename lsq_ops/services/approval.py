@@ -22,7 +22,7 @@ from lsq_ops.models import (
 )
 from lsq_ops.queue import ring
 
-from . import drafting, mirror, notices, policy, preview, reading, second_factor, story, striking
+from . import drafting, holds, notices, policy, preview, reading, second_factor, story, striking
 from .may import Barred, Person, enough, grant_in_force, may, need, standing_vote, valid_votes
 from .settling import settle
 
@@ -92,6 +92,7 @@ def vote(
             raise Barred("This request has expired; clone it to ask again.")
         second_factor.need_fresh(user, request.version, factor_at)
         if decision == "approve":
+            _check_holds(request.version)
             _check_count(request.version, count)
         elif not reason.strip():
             raise Barred("Say why: the requester will read it.")
@@ -244,16 +245,14 @@ def _check_items(request: DeletionRequest, now: datetime) -> None:
     settled = now - timedelta(seconds=clock.window_settled)
     if version.calls.filter(window_to__gt=settled).exists():
         raise Barred("A window ends less than an hour ago; read again a little later.")
-    held = mirror.holds(request.account, _ids(version))
-    if held:
-        raise Barred(f"{len(held)} of the leads or tasks are on hold; leave them out.")
+    _check_holds(version)
     if unproven := policy.unproven(request):
         raise Barred(unproven)
 
 
-def _ids(version: RequestVersion) -> set[str]:
-    rows = version.items.values_list("record_id", "lead_id")
-    return {value for row in rows for value in row if value}
+def _check_holds(version: RequestVersion) -> None:
+    if held := holds.on_version(version):
+        raise Barred(f"{holds.in_words(held)} on hold. Its requester can go on without, by one click on its page.")
 
 
 def _reading_is_old(request: DeletionRequest) -> bool:

@@ -18,7 +18,7 @@ from lsq_ops.models import (
     record,
 )
 
-from . import accounts, preview
+from . import accounts, holds, preview
 from .may import Barred, Person, need
 
 BATCH = 500
@@ -105,6 +105,26 @@ def reread(user: Person, request: DeletionRequest) -> RequestVersion:
         ticket=old.ticket,
         asked_by=old.asked_by,
     )
+
+
+def go_on_without(user: Person, request: DeletionRequest) -> RequestVersion:
+    """A new version without what is on hold, to be read anew and submitted; what was pending is a draft again."""
+    with audited():
+        request = DeletionRequest.locked(request.pk)
+        need(user, "go_on_without", request)
+        version = request.version
+        held = holds.on_version(version)
+        if not held:
+            raise Barred("Nothing of it is on hold any more.")
+        if holds.covered(version, held) >= version.items_count:
+            raise Barred("All of it is on hold: nothing would be left to delete. Withdraw the request instead.")
+        if request.state == "pending":
+            request.move("draft", actor=str(user), state_at=db_now(), expires_at=None)
+        made = reread(user, request)
+        record("request.went_on_without", request, actor=str(user), version=made.number, on_hold=len(held))
+        said = f"Left out, because it is on hold: {len(held):,} of the leads or tasks."
+        DeletionRequest.objects.filter(pk=request.pk).update(attention=said)
+    return made
 
 
 def clone(user: Person, request: DeletionRequest) -> DeletionRequest:

@@ -28,6 +28,7 @@ ROLE_OF: dict[str, tuple[str, ...]] = {
     "draft": (REQUESTER,),
     "edit": (REQUESTER,),
     "leave_out": (REQUESTER,),
+    "go_on_without": (REQUESTER,),
     "submit": (REQUESTER,),
     "ask": (REQUESTER, APPROVER, OPERATOR),
     "withdraw": (REQUESTER,),
@@ -55,6 +56,7 @@ ROLE_OF: dict[str, tuple[str, ...]] = {
 STATES_OF: dict[str, tuple[str, ...]] = {
     "edit": ("draft",),
     "leave_out": ("draft",),
+    "go_on_without": ("draft", "pending"),
     "submit": ("draft",),
     "ask": ("pending", "approved", "running", "needs_attention"),
     "withdraw": ("draft", "pending"),
@@ -143,7 +145,7 @@ def _person(user: Person, verb: str, request: DeletionRequest) -> Verdict:
         return _voter(user, request)
     if verb == "submit":
         return Verdict(unread(request.version))
-    if verb == "leave_out" and request.votes.filter(voter=user).exists():
+    if verb in ("leave_out", "go_on_without") and request.votes.filter(voter=user).exists():
         return Verdict("You voted on this request; its requester decides what is left out, so that you may vote again.")
     if verb == "ask" and not roles_of(user) & {APPROVER, OPERATOR} and not involved(user, request):
         return Verdict("Here ask and answer whoever made or asked for the request, approvers and operators.")

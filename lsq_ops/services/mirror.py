@@ -12,7 +12,6 @@ from lsq_ops.models import (
     Activity,
     ActivitySnapshot,
     ActivityType,
-    Hold,
     Lead,
     Task,
     db_now,
@@ -99,15 +98,6 @@ def take_over(snapshot: ActivitySnapshot, rows: list[dict[str, Any]]) -> None:
         _count(snapshot, now)
     if snapshot.lead_gone:
         mark_gone(snapshot.account, [snapshot.subject_id])
-
-
-def holds(account: Account, ids: Iterable[str]) -> set[str]:
-    """Those of the ids (leads or tasks) that are on hold."""
-    ids, held = list(ids), set()
-    for start in range(0, len(ids), BATCH):
-        rows = Hold.objects.filter(account=account, record_id__in=ids[start : start + BATCH], lifted_at__isnull=True)
-        held |= set(rows.values_list("record_id", flat=True))
-    return held
 
 
 def mark_gone(account: Account, ids: list[str]) -> None:

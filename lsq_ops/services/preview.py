@@ -28,7 +28,7 @@ from lsq_ops.models import (
     timing,
 )
 
-from . import mirror, policy, reading
+from . import holds, policy, reading
 from .cost import Cost, cost_of
 
 BATCH = 500
@@ -100,7 +100,7 @@ def make_plan(request: DeletionRequest, snapshots: dict[Subject, reading.Snapsho
         now=db_now(),
         settled_seconds=timing().window_settled,
         tasks_per_call=settings.LSQ_TASKS_PER_CALL,
-        held=frozenset(mirror.holds(request.account, ids)),
+        held=frozenset(holds.reasons(request.account, ids)),
     )
     return kind.plan(targets, version.parameters, readings, limits)
 
@@ -337,6 +337,8 @@ def _warnings(made: Facts, request: DeletionRequest, of_kind: tuple[str, ...]) -
     yield from of_kind
     if request.state == "draft" and (unproven := policy.unproven(request)):
         yield unproven
+    if not request.is_over and (held := holds.on_version(request.version)):
+        yield f"{holds.in_words(held)} on hold: nothing of it is sent."
     if request.version.reading_note:
         yield request.version.reading_note
     if made.odd:

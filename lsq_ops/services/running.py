@@ -32,7 +32,7 @@ from lsq_ops.models import (
 )
 from lsq_ops.queue import ring
 
-from . import accounts, approval, budget, mirror, notices, policy, preview, reading, settling, story, verifying
+from . import accounts, approval, budget, holds, notices, policy, preview, reading, settling, story, verifying
 from .answering import keep_answer
 from .may import Barred, enough, valid_votes
 
@@ -178,7 +178,7 @@ def _drifted(call: DeletionCall, readings: list[reading.Snapshot]) -> bool:
     there = [item for item in items if item.record_id in found]
     changed = [i for i in there if preview.content_hash(i.content.salt, found[i.record_id].raw) != i.content_hash]
     intruders = kind.intruders(call, found, {item.record_id for item in items})
-    held = mirror.holds(call.request.account, [*(i.record_id for i in items), *{i.lead_id for i in items if i.lead_id}])
+    held = holds.reasons(call.request.account, [*(i.record_id for i in items), *{i.lead_id for i in items}])
     blank = verifying.blank(call, readings)
     if blank:
         why, readings = blank, []  # it proves nothing about the items either

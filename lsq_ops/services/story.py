@@ -30,6 +30,7 @@ WORDS = {
     "request.stopped": "Stopped: {gone} of {items} gone",
     "request.closed": "Closed by two people",
     "request.looked_again": "Read once more after the end: {found}",
+    "request.went_on_without": "{actor} left out what is on hold",
     "request.left_out": "{actor} left out what {by} proposed",
     "request.asked": "{actor} asked a question",
     "request.answered": "{actor} answered a question",

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import Any, BinaryIO, NamedTuple
 
-from lsq_ops.models import Account, Hold, Lead, Task
+from lsq_ops.models import Account, Lead, Task
 
+from . import holds
 from .may import Barred
 from .sheets import CHUNK, Cell, Row, open_sheet
 
@@ -97,7 +98,7 @@ def read_text(text: str, *, record_type: str) -> Upload:
 
 def check_known(upload: Upload, account: Account, *, record_type: str) -> Upload:
     """The same upload without the ids that the mirror doesn't know or are on hold, a sentence for each."""
-    known, held = _known(account, record_type, upload.ids), _held(account, upload.ids)
+    known, held = _known(account, record_type, upload.ids), holds.reasons(account, upload.ids)
     unknown = [one for one in upload.ids if one not in known and one not in held]
     reader = _Reader(record_type, counts=Counter(upload.counts), refused=list(upload.refused))
     for one in upload.ids:
@@ -122,12 +123,6 @@ def _known(account: Account, record_type: str, ids: list[str]) -> set[str]:
     rows = model._default_manager.filter(account=account, gone_at__isnull=True)
     found = (rows.filter(**{f"{key}__in": part}).values_list(key, flat=True) for part in _parts(ids))
     return set(chain.from_iterable(found))
-
-
-def _held(account: Account, ids: list[str]) -> dict[str, str]:
-    rows = Hold.objects.filter(account=account, lifted_at__isnull=True)
-    found = (rows.filter(record_id__in=part).values_list("record_id", "reason") for part in _parts(ids))
-    return dict(chain.from_iterable(found))
 
 
 def _parts(ids: list[str], size: int = 500) -> Iterator[list[str]]:

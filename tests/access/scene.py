@@ -14,7 +14,7 @@ from django.test import override_settings
 from lsq_ops.models import ActivitySnapshot, DeletionRequest, Task, Team
 from lsq_ops.sandbox.server import RunningSandbox
 from lsq_ops.sandbox.world import WELL_KNOWN, World
-from lsq_ops.services import approval, people
+from lsq_ops.services import approval, holds, people
 from lsq_ops.services.people import DEMO_PASSWORD
 from tests.services.steps import DELETES, go_on, timed, to_the_end
 from tests.world import SmallWorld, make_world
@@ -81,6 +81,7 @@ def _made(world: SmallWorld) -> Scene:
     approved.refresh_from_db()
     task = Task.objects.get(task_id=world.mirror_tasks(1)[0])
     draft = world.draft("activities", "chen")
+    holds.set_holds(world.pia, "lead", ["11111111-1111-4111-8111-111111111111"], "court case")
     assert [one.state for one in (stopped, approved, draft)] == ["stopped", "approved", "draft"]
     return Scene(world, _people(world), draft, pending, approved, attention, stopped, task)
 

@@ -43,4 +43,4 @@ def reasons(user, request) -> set[str]:
 
 def test_every_verb_opens_a_door():
     used = {address.verb for address in every_address()}
-    assert set(ROLE_OF) - used <= {"export_trail", "manage_holds"}, "a verb that no page asks for"
+    assert set(ROLE_OF) - used <= {"export_trail"}, "a verb that no page asks for"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.auth.models import User
 from django.db import DatabaseError, connection, transaction
 
-from lsq_ops.models import Account, Decision, DeletionCall, DeletionRequest, Hold, Vote, db_now
-from lsq_ops.services import accounts, approval, deciding, drafting, people, verifying
+from lsq_ops.models import Account, Decision, DeletionCall, DeletionRequest, Vote, db_now
+from lsq_ops.services import accounts, approval, deciding, drafting, holds, people, verifying
 from lsq_ops.services.may import Barred, grant_in_force, valid_votes
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ class People:
             fresh = self.see(request)
             if fresh.state == "pending":
                 self._vote_on(fresh)
+                self._go_on_without(fresh)
             elif fresh.state == "draft":
                 self.do(partial(approval.withdraw, self("rita"), fresh))
             elif fresh.state in ("approved", "running", "needs_attention"):
@@ -124,6 +125,14 @@ class People:
         for name in APPROVERS:
             if self.see(request).state == "pending" and self._may_vote(name, request):
                 self.vote(name, request)
+
+    def _go_on_without(self, request: DeletionRequest) -> None:
+        """Nobody can approve what is on hold: it goes on without, or ends where nothing would be left."""
+        with self.scene.harness():
+            fresh = DeletionRequest.objects.get(pk=request.pk)
+            held = fresh.state == "pending" and holds.on_version(fresh.version)
+        if held and isinstance(self.do(lambda: drafting.go_on_without(self("rita"), fresh)), Barred):
+            self.do(lambda: approval.withdraw(self("rita"), fresh))
 
     def _may_vote(self, name: str, request: DeletionRequest) -> bool:
         with self.scene.harness():
@@ -204,12 +213,7 @@ class People:
             return False
         kind, record = ("task", item.record_id) if request.kind == "tasks" else ("lead", item.lead_id)
 
-        def hold() -> None:
-            now, account = db_now(), accounts.current_account()
-            fields = {"record_type": kind, "record_id": record, "reason": "a dispute", "set_by": "pia"}
-            Hold.objects.create(account=account, set_at=now, **fields)
-
-        self.do(hold)
+        self.do(lambda: holds.set_holds(self("pia"), kind, [record], "a dispute"))
         return True
 
     def _a_voter(self, request: DeletionRequest) -> str:

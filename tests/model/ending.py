@@ -94,6 +94,9 @@ def _voters(people: People, wish: Wish) -> None:
         version = wish.versions[request.version_number]
         if request.state == "pending" and people.book.may_vote(name, wish, version, people.now):
             people.vote(name, wish, "approve")
+    request = people.see(wish)
+    if request.state == "pending" and people.on_hold(request):
+        assert people.withdraw("rita", wish), f"{request} is on hold and can't be withdrawn"
 
 
 def _mend(stage: "Stage", people: People, wish: Wish) -> None:

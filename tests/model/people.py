@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import User
 
-from lsq_ops.models import Account, ApproverGrant, Decision, DeletionCall, DeletionRequest, Hold, Team, db_now
-from lsq_ops.services import accounts, approval, deciding, drafting, people, verifying
+from lsq_ops.models import Account, ApproverGrant, Decision, DeletionCall, DeletionRequest, Team, db_now
+from lsq_ops.services import accounts, approval, deciding, drafting, holds, people, verifying
 
 from .book import APPROVER, OPERATOR, POLICY_ADMIN, REQUESTER, Person, Spell, Version, Wish, needs
 
@@ -175,7 +175,9 @@ class People:
         done = self.did(name, cast, may=may)
         if done and version:
             self.book.voted(name, version, decision, at)
-        assert done or not may or self._is_late(request), f"{name}'s vote was refused: {wish}"
+        if may and not done:
+            barred = self._is_late(request) or (decision == "approve" and self.on_hold(request))
+            assert barred, f"{name}'s vote was refused: {wish}"
         return done
 
     def _is_late(self, request: DeletionRequest) -> bool:
@@ -184,6 +186,10 @@ class People:
         read_at = version.rechecked_at or version.read_at
         assert read_at and request.expires_at
         return self.now - read_at.timestamp() > 4 * 3600 - 1 or self.now > request.expires_at.timestamp() - 1
+
+    def on_hold(self, request: DeletionRequest) -> bool:
+        with self.stage.looking():
+            return bool(holds.on_version(request.version))
 
     def take_back(self, name: str, wish: Wish) -> bool:
         request = self.see(wish)
@@ -283,9 +289,4 @@ class People:
             person.grants.append(Spell(self.now + DAY))
 
     def hold(self, record_type: str, record_id: str) -> None:
-        def hold(user: User) -> None:
-            account = accounts.current_account()
-            fields = {"record_type": record_type, "record_id": record_id, "reason": "a dispute", "set_by": "pia"}
-            Hold.objects.create(account=account, set_at=db_now(), **fields)
-
-        self.did("pia", hold)
+        self.did("pia", lambda user: holds.set_holds(user, record_type, [record_id], "a dispute"))
