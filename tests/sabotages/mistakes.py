@@ -37,6 +37,7 @@ BUDGET = "tests/services/test_budget.py::"
 TAPE = "tests/services/test_tape.py::"
 LATER = "tests/services/test_afterwards.py::"
 AGENDA = "tests/services/test_agenda.py::"
+HOLDS = "tests/services/test_holds.py::"
 SUSPENDED = "tests/services/test_suspensions.py::"
 DOOR = "tests/admin/test_sign_in.py::"
 FACTOR = "tests/admin/test_second_factor.py::"
@@ -375,9 +376,37 @@ BEFORE_THE_SEND = [
     Mistake(
         "drift-holds-of-items-only",
         SERVICES + "running.py",
-        "[*(i.record_id for i in items), *{i.lead_id for i in items if i.lead_id}]",
+        "[*(i.record_id for i in items), *{i.lead_id for i in items}]",
         "[i.record_id for i in items]",
         (RUNNING + "test_a_record_on_hold_is_not_sent",),
+    ),
+    Mistake(
+        "holds-never-end",
+        MODELS + "mirror.py",
+        "Q(ends_at=None) | Q(ends_at__gt=now or db_now()), lifted_at=None",
+        "lifted_at=None",
+        (HOLDS + "test_a_hold_ends_by_itself_and_can_be_set_again",),
+    ),
+    Mistake(
+        "holds-of-any-account",
+        SERVICES + "holds.py",
+        "rows = Hold.objects.filter(account_id=version.request.account_id).in_force()",
+        "rows = Hold.objects.in_force()",
+        (HOLDS + "test_a_hold_of_another_account_is_none_here",),
+    ),
+    Mistake(
+        "holds-of-leads-only",
+        SERVICES + "holds.py",
+        'for column in ("lead_id", "record_id"):\n        of_items',
+        'for column in ("lead_id",):\n        of_items',
+        (HOLDS + "test_a_task_s_own_hold_and_its_lead_s_both_count",),
+    ),
+    Mistake(
+        "vote-on-hold",
+        SERVICES + "approval.py",
+        '        if decision == "approve":\n            _check_holds(request.version)\n',
+        '        if decision == "approve":\n',
+        (HOLDS + "test_what_was_put_on_hold_is_neither_submitted_nor_approved",),
     ),
     Mistake(
         "lapsed-not-asked",
