@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
@@ -53,7 +53,8 @@ class Sums:
         return f"{numbers} by_kind={kinds.replace(' ', '_')} seed={self.seed}"
 
     def stored(self) -> dict[str, Any]:
-        return asdict(self)
+        counted = {name: dict(getattr(self, name)) for name in ("by_kind", "by_trick", "by_door")}
+        return {**vars(self), **counted}  # dataclasses.asdict makes nonsense of a Counter
 
 
 def run(stage: Stage, attempts: int, seed: int, tell: Tell = lambda sums: None) -> Sums:
@@ -63,7 +64,7 @@ def run(stage: Stage, attempts: int, seed: int, tell: Tell = lambda sums: None) 
         for number in range(attempts):
             _attempt(stage, sums, judge, random.Random(f"{seed} {number}"), number)
             if number % CONTROL_EVERY == 0:
-                _control(stage, sums, random.Random(f"control {seed} {number}"))
+                _control(stage, sums, random.Random(f"control {seed} {number}"), number)
             tell(sums)
     return sums
 
@@ -146,7 +147,7 @@ def _send_at_once(call: DeletionCall) -> None:
     running._send(DeletionCall.objects.select_related("request__account", "version").get(pk=call.pk))
 
 
-def _control(stage: Stage, sums: Sums, dice: random.Random) -> None:
+def _control(stage: Stage, sums: Sums, dice: random.Random, number: int) -> None:
     """What was properly approved does get its one attempt, and one delete leaves: the generator has teeth."""
     with _undone(stage):
         judge = Judge()
@@ -166,7 +167,8 @@ def _control(stage: Stage, sums: Sums, dice: random.Random) -> None:
         good = (made, len(stage.wire.deletes), rows, deletes) == (1, 1, 0, 0)
         sums.sent += good
         if not good:
-            sums.troubles.append(f"control on {start}: {made} attempts, {len(stage.wire.deletes)} deletes, {rows} bad")
+            left = f"{made} attempts, {len(stage.wire.deletes)} deletes, {rows} bad; {_as_it_stands(pk)}"
+            sums.troubles.append(f"control {number} on {start}: {left}")
 
 
 def _approve(stage: Stage, judge: Judge, pk: int) -> None:
@@ -174,6 +176,15 @@ def _approve(stage: Stage, judge: Judge, pk: int) -> None:
     skip_wait(DeletionRequest.objects.get(pk=pk))
     agenda.tend()
     judge.approve(pk)
+
+
+def _as_it_stands(pk: int) -> str:
+    request = DeletionRequest.objects.get(pk=pk)
+    calls = [
+        f"{call.state} from {call.not_before or 'now'}, tries {call.tries}, {call.note!r}"
+        for call in request.calls.order_by("pk")
+    ]
+    return f"{request.state} {request.attention!r}; calls {'; '.join(calls)}"
 
 
 def _number(pk: int) -> int:

@@ -1,5 +1,7 @@
 """A small share of `./dev attack` for every day, and the proof that it notices a door that stands open."""
 
+import json
+
 import pytest
 from django.db import connection, transaction
 
@@ -23,6 +25,8 @@ def test_nothing_is_sent_that_nobody_approved_and_what_was_approved_is(stage):
     assert sums.attempts == ATTEMPTS
     assert sums.refused > ATTEMPTS * 0.9
     assert len(sums.by_kind) == 8, "a family of tricks was never played"
+    kept = json.loads(json.dumps(sums.stored()))
+    assert sum(kept["by_kind"].values()) == kept["attempts"] == ATTEMPTS
 
     with transaction.atomic():
         guards.drop(connection)
