@@ -13,8 +13,10 @@ from unittest import mock
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
 
 from lsq_ops import checks
+from lsq_ops.models import guards
 from portal.logs import HideSecrets
 from portal.proxies import BehindProxies
 
@@ -27,6 +29,8 @@ SECRET_KEY AUDIT_KEY DEBUG ALLOWED_HOSTS PORT DATABASE_URL REDIS_URL PUBLIC_URL 
 HEARTBEAT_URL LSQ_HOST LSQ_ACCESS_KEY LSQ_SECRET_KEY LSQ_RATE_LIMIT LSQ_DAILY_LIMIT LSQ_RESERVE
 LSQ_TIME_ZONE LSQ_TASKS_PER_CALL LSQ_EXTRA_HOSTS AUDIT_ANCHOR_FILE AUDIT_ANCHOR_MAIL SENTRY_DSN
 """.split()
+
+MADE_UP = "u$r" + "01" * 16  # as LeadSquared's keys look
 
 Load = Callable[..., dict[str, Any]]
 
@@ -187,7 +191,8 @@ def test_a_public_address_is_allowed_and_makes_cookies_secure(load: Load) -> Non
 
 PRODUCTION = KEYS | {
     "SECRET_KEY": "a-long-one-of-many-letters-0123456789-abcdefghijklmnop",
-    "AUDIT_KEY": "a",
+    "AUDIT_KEY": "another-long-one-0123456789-abcdefghijklmnop",
+    "LSQ_ACCESS_KEY": MADE_UP,
     "PUBLIC_URL": "https://ops.example.com",
     "TRUSTED_PROXIES": "10.0.0.1",
 }
@@ -211,6 +216,14 @@ def test_a_deployments_check_tells_of_plain_http_and_of_debugging(tmp_path: Path
     ran = deploy_check(tmp_path, PUBLIC_URL="http://ops.example.com", DEBUG="true")
     assert ran.returncode == 1
     assert {"security.W012", "security.W016", "security.W018"} <= set(re.findall(r"security\.W\d+", ran.stderr))
+    assert {"lsq_ops.E004", "lsq_ops.E005"} <= set(re.findall(r"lsq_ops\.\w\d+", ran.stderr))
+
+
+@pytest.mark.once
+def test_a_deployments_check_tells_of_guessable_secrets(tmp_path: Path) -> None:
+    ran = deploy_check(tmp_path, SECRET_KEY="short-but-of-many-letters", AUDIT_KEY="short-but-of-many-letters")
+    assert ran.returncode == 1
+    assert ran.stderr.count("lsq_ops.W008") == 3, ran.stderr
 
 
 def test_the_queue_lives_in_redis_where_there_is_one(load: Load) -> None:
@@ -230,6 +243,63 @@ def test_sqlite_without_immediate_is_refused(settings: Any) -> None:
     plain = {"ENGINE": "django.db.backends.sqlite3", "OPTIONS": {}}
     with mock.patch.dict(settings.DATABASES["default"], plain):
         assert [error.id for error in checks.sqlite_settings(None)] == ["lsq_ops.E002"]
+
+
+def real(settings: Any, **values: Any) -> None:
+    """As with the keys of a real account, in the environment and in the settings."""
+    values = {"SANDBOX_MODE": False, "DEBUG": False, "PUBLIC_URL": "https://ops.example.com", **values}
+    for name, value in values.items():
+        setattr(settings, name, value)
+
+
+def ids(found: list[Any]) -> list[str]:
+    return [message.id for message in found]
+
+
+def test_debugging_and_plain_http_are_refused_with_the_keys_of_a_real_account(settings: Any) -> None:
+    real(settings)
+    assert checks.real_account(None) == []
+    real(settings, DEBUG=True, PUBLIC_URL="http://ops.example.com")
+    assert ids(checks.real_account(None)) == ["lsq_ops.E004", "lsq_ops.E005"]
+    real(settings, PUBLIC_URL="http://127.0.0.1:8000")
+    assert checks.real_account(None) == []
+    real(settings, SANDBOX_MODE=True, DEBUG=True)
+    assert checks.real_account(None) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "used", "told"),
+    [
+        (MADE_UP, MADE_UP, []),
+        ("$0123456789", "$0123456789", ["lsq_ops.W007"]),
+        (MADE_UP, "u", ["lsq_ops.E006", "lsq_ops.W007"]),
+        ("u", "u", ["lsq_ops.W007"]),
+    ],
+    ids=["as given", "begins with a dollar sign", "read as a reference", "cut by a shell"],
+)
+def test_a_key_that_lost_what_stands_behind_its_dollar_sign_is_told_of(
+    settings: Any, given: str, used: str, told: list[str]
+) -> None:
+    real(settings, LSQ_ACCESS_KEY=used, LSQ_SECRET_KEY="s")
+    with mock.patch.dict(os.environ, {"LSQ_ACCESS_KEY": given, "LSQ_SECRET_KEY": "s"}):
+        assert ids(checks.keys_as_given(None)) == told
+
+
+@pytest.mark.parametrize(("kind", "told"), [("ext4", []), ("nfs4", ["lsq_ops.E003"]), ("fuse.sshfs", ["lsq_ops.E003"])])
+def test_a_sqlite_file_on_a_network_disk_is_refused(settings: Any, tmp_path: Path, kind: str, told: list[str]) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"/dev/vda / ext4 rw 0 0\nserver:/share {tmp_path}/my\\040share {kind} rw 0 0\n")
+    here = {"ENGINE": checks.SQLITE, "NAME": str(tmp_path / "my share" / "portal.sqlite3")}
+    with mock.patch.dict(settings.DATABASES["default"], here), mock.patch.object(checks, "MOUNTS", mounts):
+        assert ids(checks.sqlite_place(None)) == told
+
+
+@pytest.mark.django_db
+def test_a_missing_guard_is_told_of_by_the_databases_check() -> None:
+    assert checks.guards_in_place(None, databases=["default"]) == []
+    guards.drop(connection)
+    found = checks.guards_in_place(None, databases=["default"])
+    assert set(ids(found)) == {"lsq_ops.W009"} and len(found) == len(guards.statements(connection.vendor))
 
 
 def test_log_lines_lose_webhook_tokens_and_queries() -> None:

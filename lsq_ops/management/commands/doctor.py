@@ -1,27 +1,32 @@
-"""`manage.py doctor`: are the database's own rules in place, as written?"""
+"""`manage.py doctor`: what ails the portal, and what to do. Exit 1 where something is wrong."""
 
+import json
 import sys
+from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand
-from django.db import connection
+from django.core.management.base import BaseCommand, CommandParser
 
-from lsq_ops.models import guards, powers
+from lsq_ops.services import doctor
 
 
 class Command(BaseCommand):
-    help = "Compare the database's guards with what they should be, and say what to do."
+    help = "Look at settings, database, worker, LeadSquared, webhook, disk and audit trail, and say what to do."
+    requires_system_checks = ()  # they are its findings
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="a list of objects: name, state, says, do")
+        parser.add_argument("--only", choices=[*doctor.CHECKS], default="", help="one of them")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        troubles = guards.compare(connection)
-        for trouble in troubles:
-            self.stdout.write(f"guard: {trouble}")
-        if troubles:
-            self.stdout.write("Run manage.py migrate to put them back, and ask who took them away.")
+        found = []
+        for finding in doctor.examine(options["only"]):
+            found.append(finding)
+            if not options["json"]:
+                self.stdout.write(f"{finding.state:8} {finding.name:12} {finding.says}")
+                if finding.do:
+                    self.stdout.write(f"{'':21} {finding.do}")
+        if options["json"]:
+            self.stdout.write(json.dumps([asdict(finding) for finding in found], indent=1))
+        if any(finding.state == doctor.WRONG for finding in found):
             sys.exit(1)
-        self.stdout.write(f"All {len(guards.statements(connection.vendor))} guards are in place.")
-        if connection.vendor == "postgresql" and powers.owns_its_tables(connection):
-            self.stdout.write(
-                "Note: the portal runs as the owner of its tables, who could drop the guards. With a role of its own"
-                " it can't: docs/postgresql.md."
-            )

@@ -1,0 +1,299 @@
+"""What ails the portal, and what to do: the settings' checks, and those that need the portal, its database, its account
+and its own address to answer."""
+
+import json
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.request import Request, urlopen
+
+from django.conf import settings
+from django.core import checks
+from django.db import DatabaseError, connection
+from django.db.models import Max
+
+from lsq_ops.health import migrations_wait
+from lsq_ops.models import (
+    AuditAnchor,
+    AuditEvent,
+    AuditHead,
+    Beat,
+    DeletionRequest,
+    TrailCheck,
+    db_now,
+    guards,
+    powers,
+    timing,
+)
+from lsq_ops.models.timing import span
+
+from . import accounts, anchors, policies, preview
+from .may import Barred
+
+OK, WARNING, WRONG = "ok", "warning", "wrong"
+FREE_LEAST = 2 * 1024**3  # bytes
+CLOCK_MOST = 2.0  # seconds
+ENDED = 50  # requests that are over, the newest, whose digests are computed again
+PATIENCE = 10  # seconds that our own address may take
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `state`: ok, warning or wrong; `do`: the way out, "" where all is well."""
+
+    name: str
+    state: str
+    says: str
+    do: str = ""
+
+
+Check = Callable[[], Iterator[Finding]]
+
+
+def examine(only: str = "") -> Iterator[Finding]:
+    """Everything in turn, or what is named `only`; what can't be looked at is a finding itself."""
+    for name, check in CHECKS.items():
+        if only and name != only:
+            continue
+        try:
+            yield from check()
+        except Exception as error:
+            how = "Is the database reachable and migrated?" if isinstance(error, DatabaseError) else "See the log."
+            yield Finding(name, WRONG, f"Could not be looked at: {type(error).__name__}.", how)
+
+
+def _settings() -> Iterator[Finding]:
+    found = checks.run_checks(include_deployment_checks=not settings.SANDBOX_MODE)
+    told = [one for one in found if one.level >= checks.WARNING and not one.is_silenced()]
+    for one in told:
+        yield Finding("settings", WRONG if one.is_serious() else WARNING, f"{one.id}: {one.msg}", one.hint or "")
+    if not told:
+        yield Finding("settings", OK, "Every check of the settings is clean.")
+
+
+def _tables() -> Iterator[Finding]:
+    if migrations_wait():
+        yield Finding("tables", WRONG, "Migrations wait.", "Stop the workers and run manage.py migrate.")
+    else:
+        yield Finding("tables", OK, f"{connection.vendor}: every migration is there.")
+
+
+def _guards() -> Iterator[Finding]:
+    troubles = guards.compare(connection)
+    for trouble in troubles:
+        yield Finding("guards", WRONG, trouble, "Run manage.py migrate to put them back, and ask who took them away.")
+    if not troubles:
+        yield Finding("guards", OK, f"All {len(guards.statements(connection.vendor))} guards are in place.")
+    if connection.vendor == "postgresql" and powers.owns_its_tables(connection):
+        yield Finding(
+            "guards",
+            WARNING,
+            "The portal runs as the owner of its tables, who could drop the guards.",
+            "Give it a role of its own: docs/postgresql.md.",
+        )
+
+
+def _worker() -> Iterator[Finding]:
+    newest = Beat.objects.filter(name__in=("worker", "beat")).aggregate(at=Max("at"))["at"]
+    if newest is None:
+        yield Finding("worker", WRONG, "No worker was ever seen.", "Start one: ./dev up, or manage.py worker.")
+        return
+    age = (db_now() - newest).total_seconds()
+    if age > timing().beat_stale:
+        yield Finding("worker", WRONG, f"Last seen {span(age)} ago.", "Start one: ./dev up, or manage.py worker.")
+    else:
+        yield Finding("worker", OK, f"Seen {span(age)} ago.")
+
+
+def _leadsquared() -> Iterator[Finding]:
+    account = accounts.current_account()
+    try:
+        facts = accounts.whose_keys(account)
+    except Barred as no:
+        yield Finding("leadsquared", WRONG, str(no), "Then press Test connection in the portal, under Account.")
+        return
+    if account.org_id and facts.org_id != account.org_id:
+        yield Finding(
+            "leadsquared",
+            WRONG,
+            f"The keys belong to another account ({facts.org_short_code}) than the connection was tested with.",
+            "Put the right keys back, or have an operator test the connection: it becomes an account of its own.",
+        )
+    elif account.is_paused:
+        yield Finding(
+            "leadsquared",
+            WARNING,
+            f"It answers, but the account is paused, by {account.paused_by}: {account.pause_reason}",
+            "An operator resumes it in the portal, under Account.",
+        )
+    else:
+        yield Finding("leadsquared", OK, f"It answers; the key's role is {facts.role or 'not told'}.")
+
+
+def _clock() -> Iterator[Finding]:
+    """This machine's against the database's, which is the one that counts."""
+    before = time.time()
+    there = db_now()
+    here = datetime.fromtimestamp((before + time.time()) / 2, UTC)
+    apart = abs((here - there).total_seconds())
+    if apart > CLOCK_MOST:
+        yield Finding(
+            "clock",
+            WARNING,
+            f"This machine's clock and the database's are {apart:.1f} s apart. Decisions use the database's; log lines"
+            " and second factors use this machine's.",
+            "Let both machines follow a time server.",
+        )
+    else:
+        yield Finding("clock", OK, f"{apart:.2f} s from the database's.")
+
+
+def _webhook() -> Iterator[Finding]:
+    """A report to an address that no attempt has, sent the way LeadSquared would send it."""
+    if not settings.PUBLIC_URL:
+        yield Finding(
+            "webhook",
+            WARNING,
+            "PUBLIC_URL is not set: no report is asked for, readings alone decide, and requests take longer.",
+            "Set PUBLIC_URL to the address that the world sees.",
+        )
+        return
+    address = f"{settings.PUBLIC_URL}/webhooks/leadsquared/{secrets.token_urlsafe(32)}/"
+    trouble = _round_trip(address)
+    if trouble:
+        do = "The proxy must hand /webhooks/leadsquared/ on to the portal, by POST, without signing in."
+        yield Finding("webhook", WRONG, f"A report to {settings.PUBLIC_URL} did not come back: {trouble}.", do)
+    else:
+        yield Finding("webhook", OK, f"A report to {settings.PUBLIC_URL} arrives, as seen from this machine.")
+
+
+def _round_trip(address: str) -> str:
+    """What is wrong with it, "" if nothing is."""
+    request = Request(address, data=b'{"Status":"Success"}', headers={"Content-Type": "application/json"})  # noqa: S310
+    try:
+        with urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310  (settings let only http and https through)
+            text = answer.read(1000)
+    except (OSError, ValueError) as error:
+        status = getattr(error, "code", None)
+        return f"HTTP {status}" if status else type(getattr(error, "reason", error)).__name__
+    try:
+        return "" if json.loads(text)["Status"] == "Success" else "somebody else answers there"
+    except (ValueError, KeyError, TypeError):
+        return "somebody else answers there"
+
+
+def _disk() -> Iterator[Finding]:
+    free = shutil.disk_usage(settings.DATA_DIR).free
+    says = f"{free / 1024**3:.1f} GB free where {settings.DATA_DIR} lies."
+    if free < FREE_LEAST:
+        yield Finding("disk", WRONG, says, "Make room: on a full disk nothing is sent, because nothing can be written.")
+    else:
+        yield Finding("disk", OK, says)
+
+
+def _trail() -> Iterator[Finding]:
+    """The head, the daily check and the anchors; the whole chain is checked by verify_audit."""
+    head = AuditHead.objects.get(pk=1)
+    last = AuditEvent.objects.filter(seq=head.seq).first()
+    newest = AuditEvent.objects.aggregate(n=Max("seq"))["n"] or 0
+    if newest != head.seq or (last is not None and last.hash != head.hash):
+        says = f"The head says {head.seq:,}, the newest event is {newest:,}, or its hash is another one."
+        yield Finding("trail", WRONG, says, "Run manage.py verify_audit, and keep a copy of the database as it is.")
+    else:
+        yield Finding("trail", OK, f"{head.seq:,} events; the head fits the last one.")
+    yield from _daily_check()
+
+
+def _daily_check() -> Iterator[Finding]:
+    done = TrailCheck.objects.filter(done_at__isnull=False).first()
+    told = AuditEvent.objects.filter(action="trail.verified").order_by("-seq").first()
+    facts = json.loads(told.details) if told else {}
+    if facts.get("ok") is False:
+        yield Finding("trail", WRONG, f"The last check failed: {facts.get('sentence')}", "Keep a copy; tell audit.")
+    elif done is None or db_now() - done.begun_at > 2 * timedelta(seconds=timing().trail_check_every):
+        yield Finding("trail", WARNING, "It was not checked lately.", "The worker checks it daily; is one running?")
+    else:
+        yield Finding("trail", OK, f"Checked {span((db_now() - done.begun_at).total_seconds())} ago.")
+
+
+def _anchors() -> Iterator[Finding]:
+    if not (settings.AUDIT_ANCHOR_FILE or settings.AUDIT_ANCHOR_MAIL) and not settings.SANDBOX_MODE:
+        yield Finding(
+            "anchors",
+            WARNING,
+            "Anchors go to the log only: whoever can write the database here could write the log, too.",
+            "Set AUDIT_ANCHOR_MAIL, or AUDIT_ANCHOR_FILE to a place that only adds.",
+        )
+    waiting = AuditAnchor.objects.filter(made_at__lt=db_now() - timedelta(hours=1))
+    stuck = {
+        "AUDIT_ANCHOR_FILE": settings.AUDIT_ANCHOR_FILE and waiting.filter(filed_at__isnull=True).count(),
+        "AUDIT_ANCHOR_MAIL": settings.AUDIT_ANCHOR_MAIL and waiting.filter(mailed_at__isnull=True).count(),
+    }
+    for name, count in stuck.items():
+        if count:
+            yield Finding("anchors", WRONG, f"{count} anchors could not leave by {name}.", "See the worker's log.")
+    newest = anchors.newest()
+    if newest is None:
+        yield Finding("anchors", WARNING, "None was made yet.", "The worker makes one every hour; is one running?")
+    elif not any(stuck.values()):
+        yield Finding("anchors", OK, f"The last one is of event {newest.seq:,}.")
+
+
+def _digests() -> Iterator[Finding]:
+    """What people approved, computed again from the rows: of every open request, and of the last ones that ended."""
+    submitted = DeletionRequest.objects.filter(account__current=True, versions__submitted_at__isnull=False).distinct()
+    open_ones = submitted.filter(state__in=DeletionRequest.open_states()).order_by("pk")
+    ended = submitted.exclude(state__in=DeletionRequest.open_states()).order_by("-pk")[:ENDED]
+    count = 0
+    for request in [*open_ones, *ended]:
+        version = request.version
+        if not version.digest or version.calls.filter(body__text="").exists():
+            continue
+        count += 1
+        if preview.digest_of(version) != version.digest:
+            yield Finding(
+                "digests",
+                WRONG,
+                f"DR-{request.pk} is not what was approved: its digest does not fit its rows.",
+                "It is not sent. Stop it, keep a copy of the database, and ask who wrote into it.",
+            )
+    yield Finding("digests", OK, f"{count} computed again from their rows.")
+
+
+def _people() -> Iterator[Finding]:
+    tiers = policies.coverage()
+    if not tiers:
+        yield Finding("people", WRONG, "No approval policy is in force.", "Run manage.py setup_roles.")
+        return
+    thin = [one for one in tiers if one.spare < 1]
+    for one in thin:
+        yield Finding("people", WARNING, f"{one.tier['name']}: {one}", "A policy admin gives more grants, in People.")
+    if not thin:
+        yield Finding("people", OK, "Every tier can be decided while somebody is away.")
+
+
+def _mail() -> Iterator[Finding]:
+    if "console" in settings.EMAIL_BACKEND and not settings.SANDBOX_MODE:
+        yield Finding("mail", WARNING, "Mails only go to the worker's log.", "Set EMAIL_URL.")
+    else:
+        yield Finding("mail", OK, "Mails are sent." if not settings.SANDBOX_MODE else "Mails go to the worker's log.")
+
+
+CHECKS: dict[str, Check] = {
+    "settings": _settings,
+    "tables": _tables,
+    "guards": _guards,
+    "worker": _worker,
+    "leadsquared": _leadsquared,
+    "clock": _clock,
+    "webhook": _webhook,
+    "disk": _disk,
+    "trail": _trail,
+    "anchors": _anchors,
+    "digests": _digests,
+    "people": _people,
+    "mail": _mail,
+}
