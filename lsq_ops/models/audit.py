@@ -165,24 +165,27 @@ def record(action: str, obj: models.Model | tuple[str, Any], *, actor: str, **de
     )
 
 
-# Written out: each of these waits for whoever holds the head, so what the ORM takes longer is everybody's time.
+# Written out, and on PostgreSQL sent together: everybody waits for whoever holds the head, so each way to the server
+# and back is everybody's time.
 _HEAD = {
     "sqlite": f"SELECT seq, hash, {NOW['sqlite']} FROM lsq_ops_audithead WHERE id = 1",
-    "postgresql": f"SELECT seq, hash, {NOW['postgresql']} FROM lsq_ops_audithead WHERE id = 1 FOR UPDATE",
+    # Django's foreign keys are checked at COMMIT, which would be behind the head's lock: whoever holds a row that one
+    # of them points at, and waits for the head, would wait for ever. So they are checked first.
+    "postgresql": "SET CONSTRAINTS ALL IMMEDIATE; "
+    f"SELECT seq, hash, {NOW['postgresql']} FROM lsq_ops_audithead WHERE id = 1 FOR UPDATE",
 }
 _LINK = f"INSERT INTO lsq_ops_auditevent ({', '.join(FIELDS)}) VALUES ({', '.join(['%s'] * len(FIELDS))})"
 _MOVE = "UPDATE lsq_ops_audithead SET seq = %s, hash = %s WHERE id = 1"
+_TOGETHER = 100  # links
 
 
 def _append(events: list[dict[str, str]]) -> None:
     if not events:
         return
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            # Django's foreign keys are checked at COMMIT, which would be behind the head's lock: whoever holds a row
-            # that one of them points at, and waits for the head, would wait for ever. So they are checked now.
-            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute(_HEAD[connection.vendor])
+        if connection.vendor == "postgresql":
+            cursor.nextset()
         last, prev, now = cursor.fetchone()
         at = from_db(now).isoformat(timespec="microseconds")
         rows = []
@@ -190,5 +193,16 @@ def _append(events: list[dict[str, str]]) -> None:
             link: dict[str, Any] = {"seq": seq, "at": at, **event, "prev_hash": prev}
             link["hash"] = prev = link_hash(prev, link)
             rows.append([link[name] for name in FIELDS])
+        _write(cursor, rows, [last + len(rows), prev])
+
+
+def _write(cursor: Any, rows: list[list[Any]], head: list[Any]) -> None:
+    if connection.vendor == "sqlite":
         cursor.executemany(_LINK, rows)
-        cursor.execute(_MOVE, [last + len(rows), prev])
+        cursor.execute(_MOVE, head)
+        return
+    for start in range(0, len(rows), _TOGETHER):
+        some = rows[start : start + _TOGETHER]
+        moves = [_MOVE] if start + _TOGETHER >= len(rows) else []
+        values = [value for row in some for value in row] + (head if moves else [])
+        cursor.execute("; ".join([_LINK] * len(some) + moves), values)
