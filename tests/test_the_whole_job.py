@@ -172,6 +172,7 @@ class Person:
         assert count, self.page.inner_text("body")[:2000]
         self.picture("pending")
         self.presses(re.compile("^Approve"))
+        self.page.wait_for_url("**/approve/**")  # what follows looks at once, and must not look at the page it left
         self.picture("approve")
         if self.page.locator("input[name=count]").count():
             self.page.fill("input[name=count]", count.group(1).replace(",", ""))
