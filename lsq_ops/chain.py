@@ -28,14 +28,19 @@ def canonical(value: Any) -> str:
 
 def link_hash(prev_hash: str, event: Row) -> str:
     """SHA-256 over the previous hash and the canonical JSON of `seq` to `details`; hex."""
-    # canonical() of these, spelled out: a trail of a million events is checked in a third of the time.
-    seq = event["seq"]
-    body = (
-        f'{{"action":{_text(event["action"])},"actor":{_text(event["actor"])},"at":{_text(event["at"])}'
-        f',"details":{_text(event["details"])},"object_id":{_text(event["object_id"])}'
-        f',"object_type":{_text(event["object_type"])},"seq":{seq if type(seq) is int else _text(seq)}}}'
-    )
+    (first, second), seq = pieces(event), event["seq"]
+    body = f"{first}{_text(event['at'])}{second}{seq if type(seq) is int else _text(seq)}}}"
     return hashlib.sha256((prev_hash + body).encode()).hexdigest()
+
+
+def pieces(event: Row) -> tuple[str, str]:
+    """What is hashed of an event: up to its time, and from there up to its number, which is followed by a brace."""
+    # canonical() of it, spelled out: a trail of a million events is checked in a third of the time.
+    return (
+        f'{{"action":{_text(event["action"])},"actor":{_text(event["actor"])},"at":',
+        f',"details":{_text(event["details"])},"object_id":{_text(event["object_id"])}'
+        f',"object_type":{_text(event["object_type"])},"seq":',
+    )
 
 
 _text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

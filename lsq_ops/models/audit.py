@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connection, models, transaction
 
-from lsq_ops.chain import FIELDS, canonical, link_hash
+from lsq_ops.chain import FIELDS, HASHED, canonical, link_hash, pieces
 
 from .clock import NOW, from_db
 
@@ -165,44 +165,54 @@ def record(action: str, obj: models.Model | tuple[str, Any], *, actor: str, **de
     )
 
 
-# Written out, and on PostgreSQL sent together: everybody waits for whoever holds the head, so each way to the server
-# and back is everybody's time.
-_HEAD = {
-    "sqlite": f"SELECT seq, hash, {NOW['sqlite']} FROM lsq_ops_audithead WHERE id = 1",
-    # Django's foreign keys are checked at COMMIT, which would be behind the head's lock: whoever holds a row that one
-    # of them points at, and waits for the head, would wait for ever. So they are checked first.
-    "postgresql": "SET CONSTRAINTS ALL IMMEDIATE; "
-    f"SELECT seq, hash, {NOW['postgresql']} FROM lsq_ops_audithead WHERE id = 1 FOR UPDATE",
-}
 _LINK = f"INSERT INTO lsq_ops_auditevent ({', '.join(FIELDS)}) VALUES ({', '.join(['%s'] * len(FIELDS))})"
 _MOVE = "UPDATE lsq_ops_audithead SET seq = %s, hash = %s WHERE id = 1"
-_TOGETHER = 100  # links
 
 
 def _append(events: list[dict[str, str]]) -> None:
-    if not events:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(_HEAD[connection.vendor])
-        if connection.vendor == "postgresql":
-            cursor.nextset()
-        last, prev, now = cursor.fetchone()
-        at = from_db(now).isoformat(timespec="microseconds")
-        rows = []
-        for seq, event in enumerate(events, last + 1):
-            link: dict[str, Any] = {"seq": seq, "at": at, **event, "prev_hash": prev}
-            link["hash"] = prev = link_hash(prev, link)
-            rows.append([link[name] for name in FIELDS])
-        _write(cursor, rows, [last + len(rows), prev])
+    if events:
+        with connection.cursor() as cursor:
+            _APPEND[connection.vendor](cursor, events)
 
 
-def _write(cursor: Any, rows: list[list[Any]], head: list[Any]) -> None:
-    if connection.vendor == "sqlite":
-        cursor.executemany(_LINK, rows)
-        cursor.execute(_MOVE, head)
-        return
-    for start in range(0, len(rows), _TOGETHER):
-        some = rows[start : start + _TOGETHER]
-        moves = [_MOVE] if start + _TOGETHER >= len(rows) else []
-        values = [value for row in some for value in row] + (head if moves else [])
-        cursor.execute("; ".join([_LINK] * len(some) + moves), values)
+def _on_sqlite(cursor: Any, events: list[dict[str, str]]) -> None:
+    cursor.execute(f"SELECT seq, hash, {NOW['sqlite']} FROM lsq_ops_audithead WHERE id = 1")
+    last, prev, now = cursor.fetchone()
+    at = from_db(now).isoformat(timespec="microseconds")
+    rows = []
+    for seq, event in enumerate(events, last + 1):
+        link: dict[str, Any] = {"seq": seq, "at": at, **event, "prev_hash": prev}
+        link["hash"] = prev = link_hash(prev, link)
+        rows.append([link[name] for name in FIELDS])
+    cursor.executemany(_LINK, rows)
+    cursor.execute(_MOVE, [last + len(rows), prev])
+
+
+# On PostgreSQL everybody waits for whoever holds the head, so each way to the server and back is everybody's time: all
+# is sent together, and the server makes the link. Number and time are known only behind the lock; what else is hashed
+# comes from `pieces`, and every check of the trail holds the outcome against `link_hash`.
+_LOCK = (
+    # Django's foreign keys are checked at COMMIT, which would be behind the head's lock: whoever holds a row that one
+    # of them points at, and waits for the head, would wait for ever. So they are checked first.
+    "SET CONSTRAINTS ALL IMMEDIATE; SELECT 1 FROM lsq_ops_audithead WHERE id = 1 FOR UPDATE"
+)
+_UTC = """to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')"""
+_NEXT = (
+    f"INSERT INTO lsq_ops_auditevent ({', '.join(FIELDS)})"
+    " SELECT seq + 1, at, %s, %s, %s, %s, %s, hash,"
+    """ encode(sha256(convert_to(concat(hash, %s, '"', at, '"', %s, seq + 1, '}'), 'UTF8')), 'hex')"""
+    f" FROM (SELECT seq, hash, {_UTC} AS at FROM lsq_ops_audithead WHERE id = 1) AS head;"
+    " UPDATE lsq_ops_audithead AS head SET seq = made.seq, hash = made.hash FROM lsq_ops_auditevent AS made"
+    " WHERE head.id = 1 AND made.seq = head.seq + 1"
+)
+_TOGETHER = 100  # links
+
+
+def _on_postgresql(cursor: Any, events: list[dict[str, str]]) -> None:
+    for start in range(0, len(events), _TOGETHER):
+        some = events[start : start + _TOGETHER]
+        values = [value for event in some for value in (*map(event.get, HASHED[2:]), *pieces(event))]
+        cursor.execute("; ".join([_LOCK] + [_NEXT] * len(some)), values)
+
+
+_APPEND = {"sqlite": _on_sqlite, "postgresql": _on_postgresql}

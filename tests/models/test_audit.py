@@ -60,6 +60,26 @@ def test_many_writers_at_once_make_one_chain(committed_db):
     assert trail.verify().ok
 
 
+@pytest.mark.parametrize(
+    "text", ['it\'s "so" \\ %s %(x)s {y}', "é ☃ 😀 \u2028 \t\r\n\x7f\x01", "', '); DROP TABLE x; --", "\\u0041 \\n"]
+)
+def test_whatever_the_words_are_the_link_is_the_one_that_a_check_expects(db, text):
+    """PostgreSQL makes the link's hash, everybody else checks it."""
+    with audited():
+        for _ in range(2):
+            record("account.tested", ("x", text[:20]), actor=text, words=text, number=1)
+    assert [event.actor for event in AuditEvent.objects.all()] == [text, text]
+    assert trail.verify().ok
+
+
+def test_a_hundred_and_more_events_of_one_transaction_make_one_chain(db):
+    with audited():
+        for number in range(250):
+            tell(number)
+    assert AuditEvent.objects.count() == 250
+    assert trail.verify().ok
+
+
 def test_numbers_have_no_gap_and_the_chain_verifies(db):
     for number in range(5):
         with audited():
