@@ -4,6 +4,11 @@ The page get-activities-of-a-lead calls it the page's number, retrieve-tasks the
 begin with 0 and with 1. A wrong guess skips rows without a word; then preview and verification both lie. So
 every reading starts at offset 0, every further page must fit to the rows before it, and where one doesn't,
 the listing says that it is not complete. A short page is never taken for the end.
+
+Where Offset means rows, each page begins with the last row of the one before: a row that left the list meanwhile
+shows. Where it means pages, nothing overlaps, and what moved up across the end of a page that was read already is in
+no page: a count shows it only as long as nothing is added at the same time. So the pages are read once more, and must
+hold the same rows: a row that left is missing then.
 """
 
 from collections.abc import Callable, Hashable
@@ -88,13 +93,15 @@ class _Reading(Generic[T]):
         self.pages = 0
         self.record_count: int | None = None
         self.counts: list[tuple[int, int]] = []
+        self.named: list[int | None] = []  # the count of each answer
 
-    def page(self, offset: int) -> Keys:
-        """Take the rows at this offset, and give their keys."""
-        if self.pages == self.page_cap:
+    def page(self, offset: int, *, again: bool = False) -> Keys:
+        """Take the rows at this offset, and give their keys. The cap is on the list, not on a second look."""
+        if self.pages == self.page_cap and not again:
             raise _Doubt(f"Truncated: the list goes on after {self.page_cap} pages.")
         page = self.fetch(offset, self.row_count)
         self.pages += 1
+        self.named.append(page.record_count)
         if page.record_count is not None:
             self.record_count = max(page.record_count, self.record_count or 0)
             self.counts += [(page.record_count, len(page.records))] if page.records else []
@@ -123,14 +130,25 @@ class _Reading(Generic[T]):
         seen = meaning_of(first, second)
         if second and seen is OffsetMeaning.UNKNOWN:
             raise _Doubt(MOVED)
-        if second and seen is not OffsetMeaning.ROWS:
-            self.walk_pages(2)
-        elif len(second) >= len(first) > 0:
+        if not second:
+            # The end names a number other than zero: so it counts the list, and the first page had all of it.
+            if first and self.named != [len(first)] * 2:
+                self.same_again({0: first})
+        elif seen is not OffsetMeaning.ROWS:
+            self.walk_pages({1: second} if seen is OffsetMeaning.PAGES_FROM_1 else {0: first, 1: second})
+        elif len(second) >= len(first):
             self.walk_rows(1 + len(second), second[-1])
 
-    def walk_pages(self, offset: int) -> None:
-        while self.new_page(offset):
-            offset += 1
+    def walk_pages(self, pages: dict[int, Keys]) -> None:
+        """`pages`: offset -> its rows, of those that are read."""
+        while keys := self.new_page(offset := max(pages) + 1):
+            pages[offset] = keys
+        self.same_again(pages)
+
+    def same_again(self, pages: dict[int, Keys]) -> None:
+        for offset, keys in pages.items():
+            if self.page(offset, again=True) != keys:
+                raise _Doubt(MOVED)
 
     def walk_rows(self, position: int, last: Hashable) -> None:
         """Begin each page with the last row of the one before, so that a shift shows. The end is that row

@@ -1,5 +1,6 @@
 """The pager against every meaning of Offset, every row cap, and lists that move: never complete in error."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -113,13 +114,14 @@ def test_at_any_size(
         assert listing.complete
 
 
+@pytest.mark.parametrize("counts", [False, True])
 @pytest.mark.parametrize("serving", [rows, pages0, pages1])
-def test_few_calls_are_needed(serving: Serving) -> None:
+def test_few_calls_are_needed(serving: Serving, counts: bool) -> None:
     """Every call counts against the account's limit."""
-    short, none = Server(serving, list(range(10))), Server(serving, [])
+    short, none = Server(serving, list(range(10)), counts=counts), Server(serving, [], counts=counts)
     read_all(short, same, MEANINGS[serving])
     read_all(none, same, MEANINGS[serving])
-    assert len(short.offsets) == (3 if serving is pages1 else 2)
+    assert len(short.offsets) == {rows: 2, pages0: 2 if counts else 3, pages1: 4}[serving]
     assert len(none.offsets) == 2
 
 
@@ -141,29 +143,32 @@ def lost(before: Rows, read: Sequence[int], after: Rows) -> set[int]:
 @given(
     serving=st.sampled_from([rows, pages0, pages1]),
     known=st.booleans(),
+    counts=st.booleans(),
     size=st.integers(0, 40),
-    cap=st.integers(2, 9),
+    cap=st.integers(1, 9),
     moves=st.dictionaries(
-        st.integers(1, 8),
-        st.tuples(st.booleans(), st.integers(0, 40), st.integers(1, 3)),
+        st.integers(1, 12),
+        st.lists(st.tuples(st.booleans(), st.integers(0, 40), st.integers(1, 9)), min_size=1, max_size=3),
         min_size=1,
-        max_size=1,
+        max_size=4,
     ),
 )
 @settings(max_examples=1500, deadline=None)
 def test_a_row_lost_to_a_shift_shows(
-    serving: Serving, known: bool, size: int, cap: int, moves: dict[int, tuple[bool, int, int]]
+    serving: Serving, known: bool, counts: bool, size: int, cap: int, moves: dict[int, list[tuple[bool, int, int]]]
 ) -> None:
-    """By the overlap where Offset means rows; by RecordCount too where it means pages."""
+    """By the overlap where Offset means rows; by reading again where it means pages. A count is not needed for it."""
+    new = itertools.count(1000)
 
-    def move(insert: bool, at: int, how_many: int) -> Callable[[Rows], None]:
+    def move(*changes: tuple[bool, int, int]) -> Callable[[Rows], None]:
         def change(now: Rows) -> None:
-            now[at : at if insert else at + how_many] = range(1000, 1000 + how_many) if insert else []
+            for insert, at, how_many in changes:
+                now[at : at if insert else at + how_many] = itertools.islice(new, how_many) if insert else []
 
         return change
 
     before = list(range(size))
-    server = Server(serving, list(before), cap, counts=True, moves={n: move(*m) for n, m in moves.items()})
+    server = Server(serving, list(before), cap, counts, moves={n: move(*m) for n, m in moves.items()})
     listing = read_all(server, same, MEANINGS[serving] if known else OffsetMeaning.UNKNOWN, row_count=10)
     if listing.complete:
         assert not lost(before, listing.records, server.rows)
@@ -193,10 +198,34 @@ def test_a_row_inserted_in_front_is_noticed(serving: Serving, call: int) -> None
     assert read_all(server, same, MEANINGS[serving]).why == MOVED
 
 
-def test_pages_notice_a_deletion_by_the_count() -> None:
-    server = Server(pages0, list(range(20)), cap=5, counts=True, moves={2: lambda now: now.pop(0)})
+@pytest.mark.parametrize("counts", [False, True])
+def test_pages_notice_a_deletion_by_reading_again(counts: bool) -> None:
+    server = Server(pages0, list(range(20)), cap=5, counts=counts, moves={2: lambda now: now.pop(0)})
     listing = read_all(server, same, OffsetMeaning.PAGES_FROM_0)
     assert (listing.complete, listing.why) == (False, MOVED)
+
+
+def test_a_count_does_not_notice_what_comes_while_something_leaves() -> None:
+    """Row 5 moves up across the end of the first page; one behind it comes instead."""
+
+    def swap(now: Rows) -> None:
+        now.pop(0)
+        now.insert(9, 99)
+
+    server = Server(pages0, list(range(20)), cap=5, counts=True, moves={1: swap})
+    assert not read_all(server, same, OffsetMeaning.PAGES_FROM_0).complete
+
+
+@pytest.mark.parametrize("counts_its_page", [False, True])
+def test_a_full_page_that_was_emptied_from_the_front_is_not_all(counts_its_page: bool) -> None:
+    """What stood behind it stands on it when the next page is asked for."""
+    server = Server(pages0, list(range(7)), cap=5, moves={1: lambda now: now.__delitem__(slice(0, 2))})
+
+    def fetch(offset: int, row_count: int) -> Page[int]:
+        page = server(offset, row_count)
+        return Page(page.records, len(page.records) if counts_its_page else None)
+
+    assert not read_all(fetch, same, OffsetMeaning.PAGES_FROM_0).complete
 
 
 def test_pages_may_count_their_own_rows_only() -> None:
