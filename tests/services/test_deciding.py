@@ -83,9 +83,10 @@ def test_only_operators_propose(world, unknown, who):
         deciding.propose(getattr(world, who), request, call, "resend", "why not")
 
 
-def test_nobody_confirms_their_own_proposal_or_without_being_an_operator(world, unknown):
+@pytest.mark.parametrize("choice", ["resend", "close"])
+def test_nobody_confirms_their_own_proposal_or_without_being_an_operator(world, unknown, choice):
     request, call = unknown
-    decision = deciding.propose(world.omar, request, call, "resend", "looked")
+    decision = deciding.propose(world.omar, request, call, choice, "looked")
     for user in (world.omar, world.rita, world.dana):
         with pytest.raises(Barred):
             deciding.confirm(user, decision)
