@@ -23,7 +23,7 @@ REACH = 5000  # numbers up and down in which a moved event is looked for
 
 def canonical(value: Any) -> str:
     """JSON with one spelling: sorted keys, no spaces, real characters, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=str)
+    return _canonical(value)
 
 
 def link_hash(prev_hash: str, event: Row) -> str:
@@ -43,6 +43,9 @@ def pieces(event: Row) -> tuple[str, str]:
     )
 
 
+_canonical = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=str
+).encode
 _text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 

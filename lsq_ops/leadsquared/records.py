@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
@@ -26,18 +27,20 @@ def parse_time(value: object) -> datetime | None:
     """`2018-12-12 10:36:00[.000]`, a date alone, ISO 8601, `7/31/2026 5:33:50 AM`,
     `/Date(1417453996000+0000)/`: UTC unless a zone is written. None for anything else, and for the sentinel
     0001-01-01."""
-    with suppress(ValueError, OverflowError):
+    try:
         when = value if isinstance(value, datetime) else _time_of(value.strip() if isinstance(value, str) else "")
         if when and when.year > 1:
             return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        pass
     return None
 
 
 def _time_of(text: str) -> datetime | None:
-    if found := _EPOCH.fullmatch(text):
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(found[1]))
     if text[4:5] == "-":
         return datetime.fromisoformat(text)
+    if found := _EPOCH.fullmatch(text):
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(found[1]))
     for form in _AMERICAN if "/" in text else ():
         with suppress(ValueError):
             return datetime.strptime(text, form)
@@ -76,6 +79,11 @@ def _key(value: object) -> str:
     return found[1].lower() if found else text
 
 
+@lru_cache(maxsize=1000)
+def _folded(name: str) -> str:
+    return name.strip().lower()
+
+
 Text = Annotated[str, BeforeValidator(_text)]
 Id = Annotated[str, BeforeValidator(_key), Field(min_length=1, max_length=100)]
 MaybeId = Annotated[str, BeforeValidator(_key)]
@@ -101,8 +109,10 @@ class Record(BaseModel):
             raise ValueError("a row is an object")
         raw = cls._flat(row)
         # Empty values are left out: of several names for one field the one that holds something is taken.
-        folded = {name.strip().lower(): value for name, value in raw.items() if value not in (None, "")}
-        return folded | cls._derived(folded) | {"raw": raw}
+        folded = {_folded(name): value for name, value in raw.items() if value is not None and value != ""}
+        folded |= cls._derived(folded)
+        folded["raw"] = raw
+        return folded
 
     @classmethod
     def _flat(cls, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,7 +124,8 @@ class Record(BaseModel):
 
     def filled(self, **known: Any) -> Self:
         """With what is known otherwise in the places that the row left empty; `raw` stays as it came."""
-        return self.model_copy(update={n: v for n, v in known.items() if getattr(self, n) in ("", None)})
+        missing = {name: value for name, value in known.items() if getattr(self, name) in ("", None)}
+        return self.model_copy(update=missing) if missing else self
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
@@ -237,7 +248,8 @@ def _pairs(value: object, name: str) -> dict[str, Any]:
     if isinstance(value, dict):
         return value
     rows = value if isinstance(value, list) else []
-    return {_text(row.get(name)): row.get("Value") for row in rows if isinstance(row, dict)}
+    pairs = ((row.get(name), row.get("Value")) for row in rows if isinstance(row, dict))
+    return {key if type(key) is str else _text(key): found for key, found in pairs}
 
 
 def _lead_of(row: dict[str, Any]) -> str | None:

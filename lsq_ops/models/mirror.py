@@ -25,7 +25,7 @@ class ActivityType(models.Model):
 
 
 class Lead(models.Model):
-    account = models.ForeignKey(Account, models.CASCADE)
+    account = models.ForeignKey(Account, models.CASCADE, db_index=False)  # the unique one begins with it
     prospect_id = models.CharField(max_length=36)
     number = models.CharField(max_length=50, blank=True, db_index=True)
     first_name = models.CharField(max_length=500, blank=True)
@@ -56,8 +56,9 @@ class Lead(models.Model):
 
 
 class Activity(models.Model):
-    account = models.ForeignKey(Account, models.CASCADE)
-    lead = models.ForeignKey(Lead, models.CASCADE)
+    # Both have an index below that begins with them; each more is written with every row of every reading.
+    account = models.ForeignKey(Account, models.CASCADE, db_index=False)
+    lead = models.ForeignKey(Lead, models.CASCADE, db_index=False)
     activity_id = models.CharField(max_length=36)
     event_code = models.IntegerField()
     event_name = models.CharField(max_length=300, blank=True)
@@ -80,7 +81,7 @@ class Activity(models.Model):
 
 
 class Task(models.Model):
-    account = models.ForeignKey(Account, models.CASCADE)
+    account = models.ForeignKey(Account, models.CASCADE, db_index=False)
     task_id = models.CharField(max_length=36)
     lead_id = models.CharField(max_length=36, blank=True, help_text="prospect id, where one is known")
     owner_id = models.CharField(max_length=36, blank=True, db_index=True)

@@ -5,7 +5,7 @@ says so, and nothing is concluded from what is absent in it.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -14,10 +14,12 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from lsq_ops import kinds
+from lsq_ops.chain import canonical
 from lsq_ops.kinds.base import Reading, Readings, Record, Subject
 from lsq_ops.leadsquared.client import Client
 from lsq_ops.leadsquared.errors import KeysRefused, LeadNotFound, LeadSquaredError, RateLimited
 from lsq_ops.leadsquared.paging import OffsetMeaning
+from lsq_ops.leadsquared.records import ActivityRecord, TaskRecord
 from lsq_ops.models import (
     Account,
     ActivitySnapshot,
@@ -36,6 +38,7 @@ from .may import Barred
 from .tape import KEPT, Tape
 
 Snapshot = ActivitySnapshot
+Found = Sequence[ActivityRecord] | Sequence[TaskRecord]
 Lane = ActivitySnapshot.Lane
 TOO_LONG = "The list is too long to be read within ten minutes at the account's rate limit."
 
@@ -158,7 +161,7 @@ def perform(snapshot: Snapshot, until: float | None = None) -> None:
     tape = None
     try:
         client, tape = accounts.reader(snapshot, until=until)
-        rows, complete, why, gone = _read(client, snapshot)
+        records, complete, why, gone = _read(client, snapshot)
     except Barred as no:
         accounts.pause_account(snapshot.account, by="system", reason=str(no))
         _put_off(snapshot, seconds=timing().read_retries[-1], why=str(no))
@@ -178,14 +181,15 @@ def perform(snapshot: Snapshot, until: float | None = None) -> None:
         _try_again(snapshot, accounts.in_words(error), tape=tape)
     else:
         if complete:
-            fill(snapshot, rows, complete=True, gone=gone)
+            fill(snapshot, records, complete=True, gone=gone)
         else:
-            _try_again(snapshot, why, rows)
+            _try_again(snapshot, why, records)
 
 
-def fill(snapshot: Snapshot, rows: list[dict[str, Any]], *, complete: bool, why: str = "", gone: bool = False) -> None:
+def fill(snapshot: Snapshot, records: Found, *, complete: bool, why: str = "", gone: bool = False) -> None:
     """Write the reading, once: its content, its hash, whether it is whole; and the mirror with it."""
-    packed, sha256 = pack(rows)
+    texts = [canonical(found.raw) for found in records]
+    packed, sha256 = pack(texts)
     with audited():
         ours = _leased(snapshot)
         if not ours.select_for_update(no_key=True).exists():
@@ -197,15 +201,15 @@ def fill(snapshot: Snapshot, rows: list[dict[str, Any]], *, complete: bool, why:
             complete=complete,
             lead_gone=gone,
             why=why[:300],
-            records=len(rows),
+            records=len(records),
             sha256=sha256,
         )
         snapshot.refresh_from_db()
-        mirror.take_over(snapshot, rows)
+        mirror.take_over(snapshot, records, texts)
 
 
-def _read(client: Client, snapshot: Snapshot) -> tuple[list[dict[str, Any]], bool, str, bool]:
-    """(rows, complete, why not, lead is gone)."""
+def _read(client: Client, snapshot: Snapshot) -> tuple[Found, bool, str, bool]:
+    """(records, complete, why not, lead is gone)."""
     if snapshot.subject == Snapshot.Subject.OWNER_TASKS:
         return _owner_tasks(client, snapshot.subject_id)
     lead = snapshot.subject_id
@@ -219,31 +223,29 @@ def _read(client: Client, snapshot: Snapshot) -> tuple[list[dict[str, Any]], boo
         return [], gone, "" if gone else "LeadSquared shows the lead, but says that it knows no such lead.", gone
     # An empty answer may be a lead that was deleted or merged away: ask for the lead itself.
     gone = not listing.records and client.lead(lead) is None
-    return [record.raw for record in listing.records], listing.complete, listing.why, gone
+    return listing.records, listing.complete, listing.why, gone
 
 
-def _owner_tasks(client: Client, owner: str) -> tuple[list[dict[str, Any]], bool, str, bool]:
+def _owner_tasks(client: Client, owner: str) -> tuple[Found, bool, str, bool]:
     """Open, completed, and open once more: a task that was reopened in between is in one of them."""
-    rows: dict[str, dict[str, Any]] = {}
+    found: dict[str, TaskRecord] = {}
     for status in (0, 1, 0):
         listing = client.tasks_by_owner(owner, status)
         for task in listing.records:
-            rows.setdefault(task.id, {"StatusCode": status, **task.raw})
+            found.setdefault(task.id, task.model_copy(update={"raw": {"StatusCode": status, **task.raw}}))
         if not listing.complete:
-            return list(rows.values()), False, listing.why, False
-    return list(rows.values()), True, "", False
+            return list(found.values()), False, listing.why, False
+    return list(found.values()), True, "", False
 
 
-def _try_again(
-    snapshot: Snapshot, why: str, rows: list[dict[str, Any]] | None = None, *, tape: Tape | None = None
-) -> None:
+def _try_again(snapshot: Snapshot, why: str, records: Found = (), *, tape: Tape | None = None) -> None:
     """A growing delay; after the last one the reading ends as not whole."""
     delays = timing().read_retries
     if snapshot.tries < len(delays):
         Snapshot.objects.filter(pk=snapshot.pk).update(tries=F("tries") + 1)
         _put_off(snapshot, seconds=delays[snapshot.tries], why=why, tape=tape)
     else:
-        fill(snapshot, rows or [], complete=False, why=why or "it could not be read")
+        fill(snapshot, records, complete=False, why=why or "it could not be read")
 
 
 def put_off(snapshot: Snapshot, why: str) -> None:

@@ -26,7 +26,7 @@ class Tape:
         self.snapshot, self.transport, self.gate = snapshot, transport, gate
         self.stored = list(snapshot.pages.all())
         self.played = 0
-        self.unsaved: list[SnapshotPage] = []
+        self.unsaved: list[tuple[SnapshotPage, bytes]] = []
         self.new = 0
 
     def enter(self) -> Any:
@@ -50,7 +50,9 @@ class Tape:
 
     def save(self) -> None:
         """Keep what was answered since the last time."""
-        SnapshotPage.objects.bulk_create(self.unsaved, ignore_conflicts=True)
+        for page, body in self.unsaved:  # most readings end before any of it is kept
+            page.packed = gzip.compress(body, 1)
+        SnapshotPage.objects.bulk_create((page for page, _ in self.unsaved), ignore_conflicts=True)
         self.unsaved = []
 
     def _ask_late(self, operation: str, method: str, path: str, asked: str, what: dict[str, Any]) -> Answer:
@@ -65,11 +67,9 @@ class Tape:
     def _ask(self, operation: str, method: str, path: str, asked: str, what: dict[str, Any]) -> Answer:
         answer = self.transport.send(operation, method, path, **what)
         if answer.outcome == Outcome.ACCEPTED:
-            page = SnapshotPage(
-                snapshot=self.snapshot, number=self.played, asked=asked, packed=gzip.compress(answer.body, 1)
-            )
+            page = SnapshotPage(snapshot=self.snapshot, number=self.played, asked=asked)
             self.stored.append(page)
-            self.unsaved.append(page)
+            self.unsaved.append((page, answer.body))
             self.played, self.new = self.played + 1, self.new + 1
             if self.played > SHORT:
                 self.save()

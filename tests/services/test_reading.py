@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from lsq_ops.leadsquared.errors import LeadNotFound
+from lsq_ops.leadsquared.records import TaskRecord
 from lsq_ops.models import Account, ActivitySnapshot, DeletionRequest, RequestVersion, db_now
 from lsq_ops.sandbox.world import WELL_KNOWN
 from lsq_ops.services import accounts, agenda, approval, drafting, reading
@@ -124,7 +125,7 @@ class Said:
         self.lists, self.leads = iter(lists), leads
 
     def _listing(self, *args, **kwargs):
-        records = [SimpleNamespace(id=name, raw={"Id": name}) for name in next(self.lists)]
+        records = [TaskRecord.model_validate({"TaskID": name}) for name in next(self.lists)]
         return SimpleNamespace(records=records, complete=True, why="")
 
     activities = tasks_by_lead = tasks_by_owner = _listing
@@ -142,8 +143,10 @@ def test_an_empty_list_may_be_that_of_a_lead_that_is_gone(people, subject, leads
 
 @pytest.mark.parametrize("lists", [(["open"], [], []), ([], ["done"], []), ([], [], ["reopened"])])
 def test_an_owners_task_is_found_open_completed_or_reopened_in_between(lists):
-    rows, complete, _, _ = reading._owner_tasks(Said(lists), "owner")
-    assert ([row["Id"] for row in rows], complete) == ([name for names in lists for name in names], True)
+    found, complete, _, _ = reading._owner_tasks(Said(lists), "owner")
+    assert ([task.id for task in found], complete) == ([name for names in lists for name in names], True)
+    statuses = [(0, 1, 0)[number] for number, names in enumerate(lists) for _ in names]
+    assert [task.raw["StatusCode"] for task in found] == statuses
 
 
 def test_of_two_readings_the_later_one_counts(world):
