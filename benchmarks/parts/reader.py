@@ -1,8 +1,10 @@
-"""Reads leads of many activities into the mirror: `python -m benchmarks.parts.reader LEADS ACTIVITIES`.
+"""Reads leads of many activities into the mirror, on a LeadSquared that is pages of bytes at hand: what is left is
+ours, parsing, judging, packing, hashing, and the rows of the mirror.
 
-LeadSquared is a page of bytes at hand, so that what is left is ours: parsing, judging, packing, hashing, and the rows
-of the mirror. Prints one line of JSON: seconds for the first reading of each lead, and for a second one that finds all
-of it again.
+    python -m benchmarks.parts.reader order LEADS              orders a reading of each
+    python -m benchmarks.parts.reader read LEADS ACTIVITIES    a worker: says "ready", hears when to begin, reads until
+                                                               nothing is left, says when it ended; and so on
+    python -m benchmarks.parts.reader count                    says how many activities the mirror shows
 """
 
 import json
@@ -26,6 +28,7 @@ from lsq_ops.services import accounts, reading  # noqa: E402
 from lsq_ops.services.tape import Tape  # noqa: E402
 
 PAGE = 1000
+LANE = ActivitySnapshot.Lane.MIRROR
 CODES = (201, 202, 203, 21, 3001)
 
 
@@ -42,29 +45,33 @@ class Wire:
         return classify(operation, 200, body, write=False)
 
 
-def main(leads: int, activities: int) -> None:
+def order(leads: int) -> None:
     account = accounts.ensure_account()
     Account.objects.filter(pk=account.pk).update(offset_meaning=OffsetMeaning.ROWS)
+    for number in range(leads):
+        Lead.objects.get_or_create(account=account, prospect_id=guid(1, number), defaults={"read_at": db_now()})
+    reading.order(account, [("lead_activities", guid(1, number)) for number in range(leads)], LANE, since=db_now())
+
+
+def read(leads: int, activities: int) -> None:
     lists = {guid(1, number): list(records(guid(1, number), number, activities)) for number in range(leads)}
-    Lead.objects.bulk_create(Lead(account=account, prospect_id=lead, read_at=db_now()) for lead in lists)
-    first, again = read(account, lists), read(account, lists)
-    there = Activity.objects.filter(gone_at=None).count()
-    print(json.dumps({"rows": there, "first": first, "again": again}))
+    ActivitySnapshot.objects.exists()  # connected
+    print(json.dumps("ready"), flush=True)
+    for line in sys.stdin:
+        begin = json.loads(line)[0]
+        time.sleep(max(0.0, begin - time.time()))
+        while snapshot := reading.claim([LANE]):
+            tape = Tape(snapshot, Wire(lists[snapshot.subject_id]), OpenGate())
+            with patch.object(accounts, "reader", lambda *a, tape=tape, **k: (Client(tape, gate=tape), tape)):
+                reading.perform(snapshot)
+            snapshot.refresh_from_db()
+            if not snapshot.complete:
+                raise RuntimeError(snapshot.why)
+        print(json.dumps(time.time()), flush=True)
 
 
-def read(account: Account, lists: dict[str, list[str]]) -> float:
-    """Seconds for a reading of each."""
-    lane = ActivitySnapshot.Lane.MIRROR
-    reading.order(account, [("lead_activities", lead) for lead in lists], lane, since=db_now())
-    begun = time.perf_counter()
-    while snapshot := reading.claim([lane]):
-        tape = Tape(snapshot, Wire(lists[snapshot.subject_id]), OpenGate())
-        with patch.object(accounts, "reader", lambda *a, tape=tape, **k: (Client(tape, gate=tape), tape)):
-            reading.perform(snapshot)
-        snapshot.refresh_from_db()
-        if not snapshot.complete:
-            raise RuntimeError(snapshot.why)
-    return time.perf_counter() - begun
+def count() -> None:
+    print(Activity.objects.filter(gone_at=None).count())
 
 
 def records(lead: str, number: int, count: int) -> Any:
@@ -80,4 +87,4 @@ def guid(high: int, low: int) -> str:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    {"order": order, "read": read, "count": count}[sys.argv[1]](*map(int, sys.argv[2:]))

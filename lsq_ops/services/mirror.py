@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Count, Field, Model, Q
 
+from lsq_ops.chain import canonical
 from lsq_ops.leadsquared.records import ActivityRecord, ActivityTypeRecord, LeadRecord, TaskRecord
 from lsq_ops.models import (
     Account,
@@ -176,13 +177,19 @@ def _upsert(
             values = [tuple(said(value) if type(value) is datetime else value for value in row) for row in rows]
             cursor.executemany(f"{insert} VALUES ({', '.join(['%s'] * len(names))}) {update}", values)
         else:
+            # One JSON document, in which `raw` stands as it is: arrays would have each quote in it escaped, slowly.
             types = [column.rel_db_type(connection) if column.is_relation else column.db_type(connection)
                      for column in columns]  # fmt: skip
-            arrays = ", ".join(f"%s::{kind}[]" for kind in types)
-            cursor.execute(
-                f"{insert} SELECT * FROM unnest({arrays}) {update}",  # noqa: S608
-                [list(values) for values in zip(*rows, strict=True)],
-            )
+            shape = ", ".join(f"{name} {kind}" for name, kind in zip(names, types, strict=True))
+            statement = f"{insert} SELECT * FROM jsonb_to_recordset(%s::jsonb) AS rows({shape}) {update}"  # noqa: S608
+            at = names.index("raw")
+            plain = [*names[:at], *names[at + 1 :]]
+            given = [
+                canonical(dict(zip(plain, row[:at] + row[at + 1 :], strict=True)))[:-1] + f',"raw":{row[at]}}}'
+                for row in rows
+            ]
+            for start in range(0, len(given), BATCH * 4):
+                cursor.execute(statement, [f"[{','.join(given[start : start + BATCH * 4])}]"])
 
 
 def _count(snapshot: ActivitySnapshot, now: datetime) -> None:
