@@ -881,7 +881,7 @@ def test_filters_parts_and_snapshots_of_a_request_and_of_a_lead(world):
         account=world.account, request=request, subject=snapshot.subject, subject_id=ASHA, ordered_at=db_now(), lane=0
     )
     before = stored()
-    answer = client.post(page(request, "download", late.pk), follow=True)
+    answer = client_of(world.rita).post(page(request, "download", late.pk), follow=True)
     assert "This reading is not finished yet" in words(answer)
     assert stored() == before
 

@@ -9,8 +9,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from lsq_ops.admin import face, masking
-from lsq_ops.admin.base import BaseAdmin
 from lsq_ops.admin.paging import LongListAdmin
+from lsq_ops.admin.revealing import RevealingAdmin
 from lsq_ops.models import Activity, Lead
 from lsq_ops.services.uploads import normal_id
 
@@ -24,7 +24,7 @@ def lead_link(lead: Lead | None, otherwise: str = "–") -> str:
 
 
 @admin.register(Activity)
-class ActivityAdmin(LongListAdmin, BaseAdmin):
+class ActivityAdmin(LongListAdmin, RevealingAdmin):
     change_list_template = "lsq_ops/mirror_list.html"
     list_display = ("event", "made", "lead_name", "by", "activity_id", "read")
     list_select_related = ("lead",)
@@ -74,6 +74,3 @@ class ActivityAdmin(LongListAdmin, BaseAdmin):
             ("Read", face.both(obj.read_at)),
             ("Gone", face.both(obj.gone_at) if obj.gone_at else "no, it was there at the last reading"),
         ]
-
-    def page_context(self, request: HttpRequest, obj: Activity) -> dict[str, Any]:
-        return {"raw": obj.raw}

@@ -132,6 +132,10 @@ class BaseAdmin(ModelAdmin):
         obj = self.found(request, object_id)
         if not self.has_view_permission(request, obj):
             raise PermissionDenied
+        return self.shown(request, obj, **(extra_context or {}))
+
+    def shown(self, request: HttpRequest, obj: Any, **extra: Any) -> HttpResponse:
+        """The page of `obj`."""
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -140,7 +144,7 @@ class BaseAdmin(ModelAdmin):
             "facts": self.facts(request, obj),
             "buttons": dialogs.buttons(self, request, obj, self.actions_detail),
             **self.page_context(request, obj),
-            **(extra_context or {}),
+            **extra,
         }
         return TemplateResponse(request, self.page_template, context)
 

@@ -12,6 +12,7 @@ from lsq_ops import kinds
 from lsq_ops.admin import face, holds, masking
 from lsq_ops.admin.request_forms import number_in
 from lsq_ops.models import ActivitySnapshot, DeletionRequest, Lead, Task
+from lsq_ops.services import sight
 
 ROWS = 100
 OWNER_CHANGE, STAGE_CHANGE = 3001, 3002
@@ -45,11 +46,14 @@ def panel(request: HttpRequest, lead: Lead) -> dict[str, Any]:
     section = next((one for one in every if one.name == request.GET.get("tab")), every[0])
     extra = EXTRAS.get(section.name, lambda *_: {})(request, lead)
     rows = extra.pop("only", lambda rows: rows)(section.rows)
+    page = _page(request, rows)
+    if section.name == "snapshots":
+        _bar(request, page)
     return {
         "tabs": every,
         "tab": section.name,
         "tab_template": f"lsq_ops/leads/tab_{section.name}.html",
-        "page": _page(request, rows),
+        "page": page,
         "gone": lead.activity_set.filter(gone_at__isnull=False).count() if section.name in ACTIVITY_TABS else 0,
         "with_gone": with_gone,
         "query": _query(request),
@@ -84,6 +88,15 @@ def _snapshots(lead: Lead) -> QuerySet:
     of_lead = (ActivitySnapshot.Subject.LEAD_ACTIVITIES, ActivitySnapshot.Subject.LEAD_TASKS)
     rows = ActivitySnapshot.objects.filter(account=lead.account, subject__in=of_lead, subject_id=lead.prospect_id)
     return rows.select_related("request").order_by("-id")
+
+
+def _bar(request: HttpRequest, page: Page) -> None:
+    """Each reading with the reason why this person may not take it away; asked once for each request."""
+    why: dict[int | None, str] = {}
+    for one in page:
+        if one.request_id not in why:
+            why[one.request_id] = sight.may_take(request.user, one).why
+        one.barred = why[one.request_id]
 
 
 def snapshot_of(lead: Lead, pk: int) -> ActivitySnapshot:

@@ -23,7 +23,7 @@ from lsq_ops.admin.holds import OnHold
 from lsq_ops.admin.paging import LongListAdmin
 from lsq_ops.admin.upload_page import UploadForm, verdict_page
 from lsq_ops.models import Lead
-from lsq_ops.services import evidence, leads, report, uploads
+from lsq_ops.services import leads, report, sight, uploads
 from lsq_ops.services.may import Barred, may
 
 
@@ -229,7 +229,7 @@ class LeadAdmin(OnHold, LongListAdmin, BaseAdmin):
         """A reading as a file. By POST: who took it stands in the audit trail."""
         lead = self.found(request, str(pk))
         try:
-            name, content = evidence.snapshot_file(request.user, lead_page.snapshot_of(lead, snapshot))
+            name, content = sight.snapshot_file(request.user, lead_page.snapshot_of(lead, snapshot))
         except Barred as no:
             messages.error(request, str(no))
             return redirect(self.address(lead))

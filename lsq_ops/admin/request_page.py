@@ -254,7 +254,7 @@ def votes(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
 
 
 def snapshots(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
-    return {"page": _page(request, obj.snapshots.order_by("id"))}
+    return {"page": _page(request, obj.snapshots.order_by("id")), "barred": may(request.user, "see", obj).why}
 
 
 def timeline(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
+from django.utils.html import escape
 from django.views.decorators.http import require_safe
 from unfold.views import ChangeList
 
@@ -18,7 +19,7 @@ from lsq_ops.admin import face, request_page
 from lsq_ops.admin.base import BaseAdmin, PlainList, by_post
 from lsq_ops.admin.request_dialogs import RequestDialogs
 from lsq_ops.models import DeletionRequest, RequestVersion
-from lsq_ops.services import evidence, story, waiting
+from lsq_ops.services import sight, story, waiting
 from lsq_ops.services.may import Barred
 
 
@@ -163,7 +164,11 @@ class RequestAdmin(RequestDialogs, BaseAdmin):
         """What one item held, as LeadSquared gave it."""
         obj = self._seen_by(request, pk)
         item = _one(obj.version.items.select_related("content"), item_id)
-        return HttpResponse(face.pretty(item.content.raw) if item.content.raw is not None else "Erased by retention.")
+        try:
+            raw = sight.item_content(request.user, obj, item)
+        except Barred as no:
+            return HttpResponse(escape(str(no)))
+        return HttpResponse(face.pretty(raw) if raw is not None else "Erased by retention.")
 
     def body(self, request: HttpRequest, pk: int, call_id: int) -> HttpResponse:
         """The JSON that one call sends; the webhook's address is not in it."""
@@ -175,7 +180,7 @@ class RequestAdmin(RequestDialogs, BaseAdmin):
         """A snapshot as a file. By POST: who took it is written into the audit trail."""
         obj = self._seen_by(request, pk)
         try:
-            name, data = evidence.snapshot_file(request.user, _one(obj.snapshots.all(), snapshot_id))
+            name, data = sight.snapshot_file(request.user, _one(obj.snapshots.all(), snapshot_id))
         except Barred as no:
             self.message_user(request, str(no), "ERROR")
             return redirect(self.address(obj))

@@ -11,10 +11,10 @@ from django.utils.html import format_html
 
 from lsq_ops.admin import drafting, face, holds
 from lsq_ops.admin.activities import lead_link
-from lsq_ops.admin.base import BaseAdmin
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.admin.holds import OnHold
 from lsq_ops.admin.paging import LongListAdmin
+from lsq_ops.admin.revealing import RevealingAdmin
 from lsq_ops.admin.upload_page import UploadForm, verdict_page
 from lsq_ops.models import Lead, Task
 from lsq_ops.services import leads
@@ -62,7 +62,7 @@ def read_owner(user: Any, owner_id: str) -> str:
 
 
 @admin.register(Task)
-class TaskAdmin(OnHold, LongListAdmin, BaseAdmin):
+class TaskAdmin(OnHold, LongListAdmin, RevealingAdmin):
     change_list_template = "lsq_ops/mirror_list.html"
     list_display = ("task_name", "state", "due_at", "owner", "lead_name", "task_id", "read")
     list_filter = (OpenOrDone,)
@@ -71,7 +71,7 @@ class TaskAdmin(OnHold, LongListAdmin, BaseAdmin):
     search_help_text = "Id of a task, a lead or an owner, or words of the name"
     actions = drafting.list_actions("task", "task_id")
     actions_list = ("upload", "refresh_owner")
-    actions_detail = ("refresh_this_owner", "hold")
+    actions_detail = ("refresh_this_owner", "hold", "reveal")
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet, term: str) -> tuple[QuerySet, bool]:
         if not term.strip():
@@ -136,9 +136,6 @@ class TaskAdmin(OnHold, LongListAdmin, BaseAdmin):
             ("On hold", face.plain(hold.reason) if (hold := holds.on_task(obj)) else "no"),
             ("Gone", face.both(obj.gone_at) if obj.gone_at else "no, it was there at the last reading"),
         ]
-
-    def page_context(self, request: HttpRequest, obj: Task) -> dict[str, Any]:
-        return {"raw": obj.raw}
 
     # --- Dialogs ---
 

@@ -99,6 +99,7 @@ WORDS = {
     "lead.revealed": "revealed lead {prospect_id}",
     "lead.evidence_exported": "exported the evidence report on lead {prospect_id}",
     "snapshot.downloaded": "downloaded snapshot {id}",
+    "record.revealed": "looked at what record {record} holds: {reason}",
     "trail.verified": "verified the audit trail: {sentence}",
     "trail.exported": "exported from the audit trail",
 }

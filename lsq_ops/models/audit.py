@@ -35,6 +35,7 @@ ACTIONS = frozenset(
         "hold": "set lifted",
         "lead": "added refreshed gone revealed evidence_exported",
         "snapshot": "downloaded",
+        "record": "revealed",
         "trail": "verified exported",
     }.items()
     for verb in verbs.split()

@@ -45,6 +45,8 @@ ROLE_OF: dict[str, tuple[str, ...]] = {
     "propose": (OPERATOR,),
     "confirm_decision": (OPERATOR,),
     "close": (OPERATOR,),
+    "see": (REQUESTER, APPROVER, OPERATOR, AUDITOR),
+    "reveal": (AUDITOR,),
     "export_evidence": (AUDITOR, REQUESTER, APPROVER, OPERATOR),
     "export_lead": (AUDITOR,),
     "verify_trail": (AUDITOR,),
@@ -71,7 +73,7 @@ STATES_OF: dict[str, tuple[str, ...]] = {
     "close": ("needs_attention",),
 }
 # What changes nothing about it can be done to what belongs to another account too.
-READ_ONLY = ("clone", "export_evidence", "export_lead")
+READ_ONLY = ("clone", "see", "reveal", "export_evidence", "export_lead")
 _ELSEWHERE = "This belongs to another LeadSquared account; it is read-only."
 
 
@@ -149,6 +151,11 @@ def _person(user: Person, verb: str, request: DeletionRequest) -> Verdict:
         return Verdict("You voted on this request; its requester decides what is left out, so that you may vote again.")
     if verb == "ask" and not roles_of(user) & {APPROVER, OPERATOR} and not involved(user, request):
         return Verdict("Here ask and answer whoever made or asked for the request, approvers and operators.")
+    if verb == "see" and not roles_of(user) & {APPROVER, OPERATOR, AUDITOR} and not took_part(user, request):
+        return Verdict(
+            "What its records hold is shown to those who made, edited or asked for this request, and to approvers,"
+            " operators and auditors."
+        )
     if verb == "export_evidence" and AUDITOR not in roles_of(user) and not took_part(user, request):
         return Verdict("Auditors, and those who took part in this request, may take its evidence report away.")
     if verb == "take_back":

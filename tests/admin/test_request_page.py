@@ -219,13 +219,14 @@ def test_an_item_of_another_request_is_not_shown_here(world):
 def test_a_snapshot_is_downloaded_by_post_and_written_down(world):
     request = world.pending("activities", "asha")
     snapshot = request.snapshots.first()
-    client, address = client_of(world.vera), page(request, "download", snapshot.pk)
+    client, address = client_of(world.rita), page(request, "download", snapshot.pk)
     assert client.get(address).status_code == 405
+    assert client_of(world.vera).post(address).status_code == 302, "who may only look gets no file of it"
 
     answer = client.post(address)
     assert answer["Content-Disposition"].startswith("attachment;")
     assert len(json.loads(answer.content)["records"]) == snapshot.records
-    assert AuditEvent.objects.filter(action="snapshot.downloaded", actor="vera").count() == 1
+    assert AuditEvent.objects.filter(action="snapshot.downloaded", actor="rita").count() == 1
 
 
 # --- Weight --------------------------------------------------------------------------------------------------
