@@ -40,6 +40,9 @@ AGENDA = "tests/services/test_agenda.py::"
 HOLDS = "tests/services/test_holds.py::"
 SUSPENDED = "tests/services/test_suspensions.py::"
 DOOR = "tests/admin/test_sign_in.py::"
+SIGHT = "tests/services/test_sight.py::"
+PAGING = "tests/leadsquared/test_paging.py::"
+MIRROR = "tests/services/test_mirror.py::"
 FACTOR = "tests/admin/test_second_factor.py::"
 
 STATE_MACHINES = [
@@ -1118,7 +1121,7 @@ READINGS = [
     Mistake(
         "reading-a-torn-list-is-whole",
         SERVICES + "reading.py",
-        "            return list(rows.values()), False, listing.why, False",
+        "            return list(found.values()), False, listing.why, False",
         "            break",
         (ENDING + "test_an_owners_list_of_which_a_part_is_missing_says_so",),
     ),
@@ -1361,6 +1364,61 @@ SIGNING_IN = [
     ),
 ]
 
+CLEAR_SIGHT = [
+    Mistake(
+        "snapshot-for-everybody",
+        SERVICES + "sight.py",
+        '    need(user, "see" if snapshot.request else "reveal", snapshot.request or snapshot)\n',
+        '    need(user, "look")\n',
+        (SIGHT + "test_a_snapshot_goes_with_its_request_and_one_of_the_mirror_with_the_auditor",),
+    ),
+    Mistake(
+        "content-for-everybody",
+        SERVICES + "sight.py",
+        '    need(user, "see", request)\n',
+        '    need(user, "look")\n',
+        (SIGHT + "test_a_requests_items_are_seen_by_who_works_on_it_or_decides",),
+    ),
+    Mistake(
+        "content-for-every-requester",
+        SERVICES + "may.py",
+        "not roles_of(user) & {APPROVER, OPERATOR, AUDITOR} and not took_part",
+        "not roles_of(user) & {APPROVER, OPERATOR, AUDITOR, REQUESTER} and not took_part",
+        (SIGHT + "test_another_requester_does_not_see_them",),
+    ),
+    Mistake(
+        "revealed-untold",
+        SERVICES + "sight.py",
+        '            "record.revealed",\n            one,\n            actor=str(user),',
+        '            "snapshot.downloaded",\n            one,\n            actor=str(user),',
+        (SIGHT + "test_revealing_takes_an_auditor_and_a_reason_and_is_told",),
+    ),
+]
+
+PAGES = [
+    Mistake(
+        "pages-read-once",
+        "lsq_ops/leadsquared/paging.py",
+        "            pages[offset] = keys\n        self.same_again(pages)\n",
+        "            pages[offset] = keys\n",
+        (PAGING + "test_a_count_does_not_notice_what_comes_while_something_leaves",),
+    ),
+    Mistake(
+        "full-page-is-all",
+        "lsq_ops/leadsquared/paging.py",
+        "                self.same_again({0: first})",
+        "                pass",
+        (PAGING + "test_a_full_page_that_was_emptied_from_the_front_is_not_all",),
+    ),
+    Mistake(
+        "owner-wipes-the-lead",
+        SERVICES + "mirror.py",
+        'rows[False], keep=("lead_id",))',
+        "rows[False])",
+        (MIRROR + "test_an_owners_list_that_names_no_lead_does_not_wipe_the_lead",),
+    ),
+]
+
 MISTAKES: tuple[Mistake, ...] = (
     *STATE_MACHINES,
     *AUDIT_CHAIN,
@@ -1375,4 +1433,6 @@ MISTAKES: tuple[Mistake, ...] = (
     *READINGS,
     *VOTES_AND_RIGHTS,
     *SIGNING_IN,
+    *CLEAR_SIGHT,
+    *PAGES,
 )
