@@ -1,0 +1,99 @@
+"""No list asks the database more for fifty rows than for five; one that still does is named here."""
+
+import uuid
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group, User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from lsq_ops.models import Activity, Hold, Lead, Task, audited, db_now, record
+
+from .test_leads import client_of
+
+FEW, MANY = 5, 45
+
+
+def leads(world, number):
+    now = db_now()
+    made = [
+        Lead(account=world.account, prospect_id=str(uuid.uuid4()), first_name="A", owner_name="O", read_at=now)
+        for _ in range(number)
+    ]
+    return Lead.objects.bulk_create(made)
+
+
+def activities(world, number):
+    now = db_now()
+    for lead in leads(world, number):
+        Activity.objects.create(
+            account=world.account, lead=lead, activity_id=str(uuid.uuid4()), event_code=201, created_on=now, read_at=now
+        )
+
+
+def tasks(world, number):
+    now = db_now()
+    for lead in leads(world, number):
+        Task.objects.create(
+            account=world.account, task_id=str(uuid.uuid4()), lead_id=lead.prospect_id, name="call", read_at=now
+        )
+
+
+def holds(world, number):
+    now = db_now()
+    for lead in leads(world, number):
+        Hold.objects.create(
+            account=world.account, record_type="lead", record_id=lead.prospect_id, reason="r", set_by="pia", set_at=now
+        )
+
+
+def people(world, number):
+    for one in range(number):
+        user = User.objects.create(username=f"person{one}{uuid.uuid4().hex[:6]}", is_staff=True)
+        user.groups.add(Group.objects.get(name="Requester"))
+
+
+def events(world, number):
+    with audited():
+        for _ in range(number):
+            record("account.tested", world.account, actor="omar")
+
+
+ROWS = {
+    "lead": leads,
+    "activity": activities,
+    "task": tasks,
+    "hold": holds,
+    "user": people,
+    "auditevent": events,
+}
+# One row for a deployment or for a kind, and what a person has just ticked: they do not grow.
+FEW_ROWS = {"account", "policy", "selection"}
+# It asks of each open request what comes next: some queries for each of at most fifty rows.
+GROWS = {"deletionrequest"}
+
+
+def asked(client, address):
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        assert client.get(address).status_code == 200
+    return [query["sql"] for query in queries]
+
+
+@pytest.mark.parametrize("name", sorted(ROWS))
+def test_a_list_of_many_asks_no_more_than_one_of_few(world, name):
+    (model,) = (model for model in admin.site._registry if model._meta.model_name == name)
+    address, client = reverse(f"admin:{model._meta.app_label}_{name}_changelist"), client_of(world.rita)
+    ROWS[name](world, FEW)
+    client.get(address)  # what is remembered from one page to the next
+    few = asked(client, address)
+    ROWS[name](world, MANY)
+    many = asked(client, address)
+    assert len(many) <= len(few), "\n".join(many)
+
+
+def test_every_list_is_tried():
+    assert {model._meta.model_name for model in admin.site._registry} == set(ROWS) | FEW_ROWS | GROWS
