@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from lsq_ops.leadsquared.records import ActivityRecord
 from lsq_ops.models import Account, ActivitySnapshot, AuditEvent, DeletionCall, DeletionRequest, Notice, db_now
 from lsq_ops.sandbox.world import WELL_KNOWN
 from lsq_ops.services import agenda, deciding, reading, receiving, running, story
@@ -80,8 +81,8 @@ def test_a_neighbour_that_went_late_is_told_to_the_operators_too(world):
 
 def test_what_is_there_again_is_told(world, monkeypatch):
     request, call = ended(world)
-    rows = call.items.values_list("content__raw", flat=True)
-    monkeypatch.setattr(reading, "_read", lambda client, snapshot: (list(rows), True, "", False))
+    records = [ActivityRecord.model_validate(raw) for raw in call.items.values_list("content__raw", flat=True)]
+    monkeypatch.setattr(reading, "_read", lambda client, snapshot: (records, True, "", False))
     request = a_day_later(world, request)
     assert "12 records that were gone are there again" in request.later
 
