@@ -5,18 +5,19 @@ Everything is cut into pages on the server: 12,000 items weigh no more than 50.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Case, Count, QuerySet, When
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
 from lsq_ops import kinds
 from lsq_ops.admin import dialogs, face
 from lsq_ops.admin.request_forms import number_in
 from lsq_ops.models import DeletionItem, DeletionRequest, Lead, RequestVersion, Task, Vote
+from lsq_ops.services import items as item_service
 from lsq_ops.services import policy, preview, story, striking, talk
 from lsq_ops.services.may import lapsed_votes, may
 
@@ -164,49 +165,67 @@ def _page(request: HttpRequest, rows: Any) -> Page:
 
 
 def items(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
-    """The odd ones first, then in the order of the calls."""
-    filters = item_filters(request)
-    page = _page(request, chosen_items(request, obj).select_related("call"))
+    """The odd ones first, then in the order of the calls; above them a few to look at before all others."""
+    wanted, sees = wanted_items(request, obj), may(request.user, "see", obj)
+    page = _page(request, item_service.chosen(request.user, obj.version, wanted).select_related("call"))
     types = obj.version.items.order_by("event_code").values_list("event_code", "label").distinct()[:100]
+    first = {} if wanted or page.number > 1 or obj.version.items_count <= ROWS else _first_looks(request, obj)
     return {
         "page": page,
         "codes": [(number, label) for number, label in types if number is not None],
         "outcomes": DeletionItem.Outcome.choices,
-        "filters": filters,
-        "filtered": bool(_wanted(filters)),
-        "known": mirrored(obj, page),
-        "strike_query": strike_query(request, obj, filters),
+        "wanted": wanted,
+        "first_looks": first,
+        "known": mirrored(obj, [*page, *(item for few in first.values() for item in few)]),
+        "of_owners": obj.kind == "tasks",
+        "barred": sees.why,
+        "item_query": (query := item_query(wanted)),
+        "strike_query": query if may(request.user, "vote", obj) else None,
     }
+
+
+def _first_looks(request: HttpRequest, obj: DeletionRequest) -> dict[str, list[DeletionItem]]:
+    drawn = item_service.first_looks(request.user.pk, obj.version)
+    named = {"Five odd ones": drawn["odd"], "Five at random": drawn["random"]}
+    return {name: few for name, few in named.items() if few}
 
 
 def chosen_items(request: HttpRequest, obj: DeletionRequest) -> QuerySet[DeletionItem]:
-    """Those that the address asks for, the odd ones first."""
-    odd_first = Case(When(odd="", then=1), default=0)
-    return obj.version.items.filter(**_wanted(item_filters(request))).order_by(odd_first, "id")
+    """Those that the address asks for."""
+    return item_service.chosen(request.user, obj.version, wanted_items(request, obj))
 
 
-def _wanted(filters: dict[str, Any]) -> dict[str, Any]:
-    return {_COLUMN[name]: value for name, value in filters.items() if value not in (None, "")}
+def wanted_items(request: HttpRequest, obj: DeletionRequest) -> item_service.Wanted:
+    """The address's filter; garbage in it asks for nothing, and a text only counts for who may see the contents."""
+    outcome, text = _text_in(request, "outcome"), _text_in(request, "text")[:100]
+    return item_service.Wanted(
+        lead=_text_in(request, "lead").lower(),
+        owner=_text_in(request, "owner").lower(),
+        call=number_in(request, "call"),
+        code=number_in(request, "code"),
+        outcome=outcome if outcome in DeletionItem.Outcome.values else "",
+        odd=request.GET.get("odd") == "1",
+        since=_day_in(request, "since"),
+        until=_day_in(request, "until"),
+        text=text if may(request.user, "see", obj) else "",
+    )
 
 
-def strike_query(request: HttpRequest, obj: DeletionRequest, filters: dict[str, Any]) -> str | None:
-    """The shown items, for the dialog in which a voter ticks what should be left out; None for others."""
-    if not may(request.user, "vote", obj):
+def item_query(wanted: item_service.Wanted) -> str:
+    """The filter as an address has it."""
+    given = {name: 1 if value is True else value for name, value in wanted.given().items()}
+    return urlencode(given)
+
+
+def _text_in(request: HttpRequest, name: str) -> str:
+    return request.GET.get(name, "").replace("\0", "").strip()
+
+
+def _day_in(request: HttpRequest, name: str) -> date | None:
+    try:
+        return date.fromisoformat(_text_in(request, name))
+    except ValueError:
         return None
-    return urlencode({name: value for name, value in filters.items() if value not in (None, "")})
-
-
-_COLUMN = {"lead": "lead_id", "call": "call__number", "code": "event_code", "outcome": "outcome"}
-
-
-def item_filters(request: HttpRequest) -> dict[str, Any]:
-    outcome = request.GET.get("outcome", "")
-    return {
-        "lead": request.GET.get("lead", "").replace("\0", "").strip().lower(),
-        "call": number_in(request, "call"),
-        "code": number_in(request, "code"),
-        "outcome": outcome if outcome in DeletionItem.Outcome.values else "",
-    }
 
 
 def mirrored(obj: DeletionRequest, rows: Any) -> dict[str, tuple[int, str]]:
@@ -226,10 +245,14 @@ def leads(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
 
 def kept(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
     rows = obj.version.kept.all()
-    left_out = request.GET.get("show") == "left_out"
-    rows = rows.exclude(why="") if left_out else rows.order_by("lead_id", "at", "id")
+    show = request.GET.get("show", "")
+    if show == "left_out":
+        rows = rows.exclude(why="")
+    else:
+        rows = rows.filter(near=True) if show == "near" else rows
+        rows = rows.order_by("lead_id", "at", "id")
     page = _page(request, rows)
-    return {"page": page, "left_out": left_out, "known": mirrored(obj, page)}
+    return {"page": page, "show": show, "known": mirrored(obj, page)}
 
 
 def calls(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:

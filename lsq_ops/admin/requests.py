@@ -6,7 +6,8 @@ from typing import Any
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
@@ -19,7 +20,7 @@ from lsq_ops.admin import face, request_page
 from lsq_ops.admin.base import BaseAdmin, PlainList, by_post
 from lsq_ops.admin.request_dialogs import RequestDialogs
 from lsq_ops.models import DeletionRequest, RequestVersion
-from lsq_ops.services import sight, story, waiting
+from lsq_ops.services import items, sight, story, waiting
 from lsq_ops.services.may import Barred
 
 
@@ -190,6 +191,20 @@ class RequestAdmin(RequestDialogs, BaseAdmin):
             headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
         )
 
+    def items_file(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        """The items that the address asks for, with what they hold. By POST: who took them stands in the trail."""
+        obj = self._seen_by(request, pk)
+        try:
+            name, lines = items.file(request.user, obj, request_page.wanted_items(request, obj))
+        except Barred as no:
+            self.message_user(request, str(no), "ERROR")
+            return redirect(self.address(obj))
+        return StreamingHttpResponse(
+            lines,
+            content_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
+        )
+
     def _seen_by(self, request: HttpRequest, pk: int) -> DeletionRequest:
         obj = self.found(request, str(pk))
         if not self.has_view_permission(request, obj):
@@ -204,6 +219,7 @@ class RequestAdmin(RequestDialogs, BaseAdmin):
         return [
             page("<int:pk>/live/", self.live, "live"),
             page("<int:pk>/items/<int:item_id>/", self.content, "content"),
+            page("<int:pk>/items.csv", self.items_file, "items_file", by_post),
             page("<int:pk>/calls/<int:call_id>/", self.body, "body"),
             page("<int:pk>/snapshots/<int:snapshot_id>/", self.download, "download", by_post),
             *super().get_urls(),

@@ -36,6 +36,8 @@ WORDS = {
     "request.asked": "asked a question about {request}",
     "request.answered": "answered a question about {request}",
     "request.evidence_exported": "exported the evidence report on {request}",
+    "request.items_exported": "downloaded {items} items of {request} with what they hold",
+    "request.restore_help_taken": "downloaded the restore help of {request}, {items} records",
     "request.rejected": "rejected {request}",
     "request.withdrawn": "withdrew {request}",
     "request.cancelled": "cancelled {request}",

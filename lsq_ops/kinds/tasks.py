@@ -15,6 +15,7 @@ from lsq_ops.models import Account, ActivitySnapshot, DeletionCall, Selection
 
 from .base import Kind, Limits, Plan, Planned, Readings, Record, Subject, Target
 
+OPEN_TASK, COMPLETED_TASK = "open task", "completed task"
 LEAD, OWNER = ActivitySnapshot.Subject.LEAD_TASKS.value, ActivitySnapshot.Subject.OWNER_TASKS.value
 
 
@@ -98,7 +99,7 @@ def _record(row: dict[str, Any], subject: str, subject_id: str) -> Record:
         owner_id=task.owner_id,
         code=None,
         at=task.due or task.created_on,
-        label="completed task" if task.completed else "open task",
+        label=COMPLETED_TASK if task.completed else OPEN_TASK,
         by=task.owner_name,
         custom=True,
         raw=row,

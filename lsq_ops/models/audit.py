@@ -21,7 +21,7 @@ ACTIONS = frozenset(
     for noun, verbs in {
         "request": "draft pending approved running needs_attention completed partial failed stopped closed rejected "
         "withdrawn cancelled expired version stop_asked resumed changed_since_submit looked_again left_out asked "
-        "answered evidence_exported went_on_without",
+        "answered evidence_exported went_on_without items_exported restore_help_taken",
         "call": "planned sent verifying gone partial still_present unverifiable over_deleted skipped",
         "attempt": "intent accepted refused turned_away not_sent unknown resolved late_answer",
         "vote": "approve reject changes withdrawn confirm",

@@ -228,7 +228,7 @@ REQUESTS = [
     frozen("lsq_ops_requestversion", VERSION_FACTS, "OLD.submitted_at IS NOT NULL"),
     never("lsq_ops_requestversion", "DELETE"),  # who edited a draft is barred from voting on what comes of it
     *_part_of_version("lsq_ops_requesttarget", "record_type record_id lead_id owner_id"),
-    *_part_of_version("lsq_ops_keptneighbour", "record_id lead_id event_code label at why"),
+    *_part_of_version("lsq_ops_keptneighbour", "record_id lead_id event_code label at why near"),
     *_part_of_version(
         "lsq_ops_deletionitem", "call_id record_id lead_id owner_id event_code label at content_hash odd"
     ),

@@ -232,6 +232,7 @@ class KeptNeighbour(models.Model):
     label = models.CharField(max_length=300, blank=True)
     at = models.DateTimeField(null=True)
     why = models.CharField(max_length=300, blank=True)
+    near = models.BooleanField(default=False, help_text="of the same type, and within an hour of a window")
 
     class Meta:
         ordering = ("id",)

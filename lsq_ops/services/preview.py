@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ from django.db.models import Count, Max, Min
 from lsq_ops import kinds
 from lsq_ops.chain import canonical
 from lsq_ops.kinds.base import Limits, Plan, Record, Subject, Target
+from lsq_ops.kinds.tasks import OPEN_TASK
 from lsq_ops.models import (
     CallBody,
     DeletionCall,
@@ -32,6 +34,8 @@ from . import holds, policy, reading
 from .cost import Cost, cost_of
 
 BATCH = 500
+NEAR = timedelta(hours=1)
+BY_ANOTHER, ON_SUNDAY = "made by somebody else than most", "on a Sunday"
 Reading = RequestVersion.Reading
 
 
@@ -211,6 +215,7 @@ def _store_calls(request: DeletionRequest, version: RequestVersion, plan: Plan) 
 
 
 def _kept_rows(version: RequestVersion, plan: Plan) -> Iterator[KeptNeighbour]:
+    near = _near(plan)
     for record, why in [(r, "") for r in plan.kept] + plan.left_out:
         yield KeptNeighbour(
             version=version,
@@ -220,7 +225,24 @@ def _kept_rows(version: RequestVersion, plan: Plan) -> Iterator[KeptNeighbour]:
             label=record.label[:300],
             at=record.at,
             why=why,
+            near=record.id in near,
         )
+
+
+def _near(plan: Plan) -> set[str]:
+    """Ids of what stays though it is of a window's type and lead, and within an hour of it."""
+    windows: dict[tuple[str, int], list[tuple[datetime, datetime]]] = {}
+    for call in plan.calls:
+        for code in call.codes if call.window else ():
+            assert call.window
+            windows.setdefault((call.lead_id, code), []).append((call.window[0] - NEAR, call.window[1] + NEAR))
+    stays = chain(plan.kept, (record for record, _ in plan.left_out))
+    return {
+        record.id
+        for record in stays
+        if record.at and record.code is not None
+        if any(start <= record.at <= end for start, end in windows.get((record.lead_id, record.code), ()))
+    }
 
 
 def _note(plan: Plan, done: dict[Subject, reading.Snapshot]) -> str:
@@ -252,9 +274,9 @@ def _odd(items: list[Record], zone: ZoneInfo) -> dict[str, str]:
     odd = {}
     for record in items:
         if by[record.by] * 10 <= len(items):
-            odd[record.id] = "made by somebody else than most"
+            odd[record.id] = BY_ANOTHER
         elif record.code is not None and record.at and record.at.astimezone(zone).weekday() == 6:
-            odd[record.id] = "on a Sunday"  # a task's date is its due date: on any day
+            odd[record.id] = ON_SUNDAY  # a task's date is its due date: on any day
     return odd if len(odd) * 2 <= len(items) else {}
 
 
@@ -278,7 +300,8 @@ class Facts:
     oldest: datetime | None = None
     newest: datetime | None = None
     shares_over_60: int = 0
-    odd: int = 0
+    odd: dict[str, int] = field(default_factory=dict)  # why -> how many
+    still_open: int = 0
     same_leads_elsewhere: list[int] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     progress: tuple[int, int] = (0, 0)
@@ -302,24 +325,14 @@ def facts(request: DeletionRequest) -> Facts:
     )
     made.oldest, made.newest = counted["oldest"], counted["newest"]
     made.owners, made.types = counted["owners"], counted["types"]
-    made.odd = version.items.exclude(odd="").count()
-    made.near_misses = _near_misses(version)
+    made.odd = dict(version.items.exclude(odd="").values_list("odd").annotate(n=Count("pk")).order_by("-n", "odd"))
+    made.near_misses = version.kept.filter(near=True).count()
+    made.still_open = version.items.filter(label=OPEN_TASK).count() if request.kind == "tasks" else 0
     made.shares_over_60 = sum(1 for goes, all_of in version.shares.values() if all_of >= 10 and goes * 10 >= all_of * 6)
     made.same_leads_elsewhere = _elsewhere(request, version)
     made.cost = cost_of(request)
     made.warnings = list(_warnings(made, request, kind.warnings))
     return made
-
-
-def _near_misses(version: RequestVersion) -> int:
-    """Kept records of the same code and lead within an hour of a window."""
-    hour, near = timedelta(hours=1), 0
-    calls = version.calls.exclude(window_from=None).values_list("lead_id", "codes", "window_from", "window_to")
-    for lead, codes, start, end in calls[:200]:
-        assert start and end
-        kept = version.kept.filter(lead_id=lead, at__gte=start - hour, at__lte=end + hour)
-        near += (kept.filter(event_code__in=codes) if codes else kept).count()
-    return near
 
 
 def _elsewhere(request: DeletionRequest, version: RequestVersion) -> list[int]:
@@ -342,7 +355,10 @@ def _warnings(made: Facts, request: DeletionRequest, of_kind: tuple[str, ...]) -
     if request.version.reading_note:
         yield request.version.reading_note
     if made.odd:
-        yield f"{made.odd:,} of {made.items:,} are odd ones out: made by somebody else than most, or on a Sunday."
+        counted = ", ".join(f"{many:,} {why}" for why, many in made.odd.items())
+        yield f"Of {made.items:,} items some are odd ones out: {counted}."
+    if made.still_open:
+        yield f"{made.still_open:,} of {made.items:,} tasks are still open."
     if made.shares_over_60:
         leads = "1 lead" if made.shares_over_60 == 1 else f"{made.shares_over_60:,} leads"
         yield f"{leads} would lose 60 % or more of the history."

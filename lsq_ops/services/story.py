@@ -35,6 +35,8 @@ WORDS = {
     "request.asked": "{actor} asked a question",
     "request.answered": "{actor} answered a question",
     "request.evidence_exported": "{actor} took the evidence report away",
+    "request.items_exported": "{actor} downloaded {items} items with what they hold",
+    "request.restore_help_taken": "{actor} downloaded the restore help for {items} records",
     "request.rejected": "Rejected by {actor}",
     "request.withdrawn": "Withdrawn by {actor}",
     "request.cancelled": "Cancelled by {actor}; nothing was sent",
