@@ -16,7 +16,7 @@ from django.utils.html import format_html
 from unfold.decorators import action
 
 from lsq_ops import kinds
-from lsq_ops.admin import drafting, evidence_page, face, lead_page, masking
+from lsq_ops.admin import downloads, drafting, face, lead_page, masking
 from lsq_ops.admin.base import BaseAdmin, by_post
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.admin.holds import OnHold
@@ -175,12 +175,12 @@ class LeadAdmin(OnHold, LongListAdmin, BaseAdmin):
         verb="export_lead",
         label="Evidence report",
         icon="verified",
-        question=evidence_page.QUESTION_OF_LEAD,
+        question=downloads.QUESTION_OF_LEAD,
         button="Download the report",
     )
     def evidence(self, request: HttpRequest, obj: Lead, form: None) -> FileResponse:
         name = f"lead-{obj.prospect_id}"
-        return evidence_page.download(name, lambda file: report.export_lead(request.user, obj, file))
+        return downloads.zipped(f"{name}-evidence", lambda file: report.export_lead(request.user, obj, file))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None

@@ -7,7 +7,7 @@ from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from lsq_ops import kinds
-from lsq_ops.admin import evidence_page, face, request_forms
+from lsq_ops.admin import downloads, face, request_forms
 from lsq_ops.admin.codes import checked_at
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.admin.drafting import DraftForm
@@ -22,7 +22,7 @@ from lsq_ops.admin.request_forms import (
 )
 from lsq_ops.admin.talk_dialogs import TalkDialogs, changes_form, recorded
 from lsq_ops.models import Decision, DeletionCall, DeletionItem, DeletionRequest
-from lsq_ops.services import approval, deciding, drafting, holds, preview, report, verifying, waiting
+from lsq_ops.services import approval, deciding, drafting, holds, preview, report, restore, verifying, waiting
 from lsq_ops.services.may import enough, standing_vote, valid_votes
 
 DECIDE = "lsq_ops/request/decide.html"
@@ -144,6 +144,7 @@ class RequestDialogs(TalkDialogs):
         "reverify",
         "clone",
         "evidence",
+        "restore_help",
         "withdraw",
         "cancel",
         "stop",
@@ -323,11 +324,24 @@ class RequestDialogs(TalkDialogs):
         label="Evidence report",
         icon="verified",
         offered=lambda request, obj: obj.versions.filter(submitted_at__isnull=False).exists(),
-        question=evidence_page.QUESTION,
+        question=downloads.QUESTION,
         button="Download the report",
     )
     def evidence(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> FileResponse:
-        return evidence_page.download(str(obj), lambda file: report.export_request(request.user, obj, file))
+        return downloads.zipped(f"{obj}-evidence", lambda file: report.export_request(request.user, obj, file))
+
+    @dialog(
+        verb="see",
+        label="Restore help",
+        icon="settings_backup_restore",
+        offered=lambda request, obj: obj.is_over and restore.gone(obj).exists(),
+        question="This is no undo: nothing is sent, and what was deleted stays deleted.\nA zip with the calls that"
+        " would create records like the deleted ones, the same as tables, and a list of what can't come back. It holds"
+        " what the records held; that you took it is written into the audit trail.",
+        button="Download the restore help",
+    )
+    def restore_help(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> FileResponse:
+        return downloads.zipped(f"{obj}-restore-help", lambda file: restore.export(request.user, obj, file))
 
     @dialog(verb="withdraw", label="Withdraw", danger=True, question="The request ends here; nothing is deleted.")
     def withdraw(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:

@@ -14,7 +14,7 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
 from lsq_ops import kinds
-from lsq_ops.admin import dialogs, face
+from lsq_ops.admin import dialogs, difference_page, face
 from lsq_ops.admin.request_forms import number_in
 from lsq_ops.models import DeletionItem, DeletionRequest, Lead, RequestVersion, Task, Vote
 from lsq_ops.services import items as item_service
@@ -277,7 +277,9 @@ def votes(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
 
 
 def snapshots(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
-    return {"page": _page(request, obj.snapshots.order_by("id")), "barred": may(request.user, "see", obj).why}
+    page = _page(request, obj.snapshots.order_by("id"))
+    barred = may(request.user, "see", obj).why
+    return {"page": page, "barred": barred, "earlier": {} if barred else difference_page.earlier(obj, list(page))}
 
 
 def timeline(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:

@@ -10,13 +10,14 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.html import escape
 from django.views.decorators.http import require_safe
 from unfold.views import ChangeList
 
 from lsq_ops import kinds
-from lsq_ops.admin import face, request_page
+from lsq_ops.admin import difference_page, face, request_page
 from lsq_ops.admin.base import BaseAdmin, PlainList, by_post
 from lsq_ops.admin.request_dialogs import RequestDialogs
 from lsq_ops.models import DeletionRequest, RequestVersion
@@ -205,6 +206,19 @@ class RequestAdmin(RequestDialogs, BaseAdmin):
             headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
         )
 
+    def difference(self, request: HttpRequest, pk: int, before: int, after: int) -> HttpResponse:
+        """Two readings of the same lead or owner, compared."""
+        obj = self._seen_by(request, pk)
+        pair = [_one(obj.snapshots.select_related("request", "content"), one) for one in (before, after)]
+        try:
+            found = difference_page.context(request, obj, *pair)
+        except Barred as no:
+            self.message_user(request, str(no), "ERROR")
+            return redirect(self.address(obj))
+        context = {**self.admin_site.each_context(request), "opts": self.opts, "original": obj, **found}
+        context["back"] = f"{self.address(obj)}?tab=snapshots#part-panel"
+        return TemplateResponse(request, "lsq_ops/request/difference.html", context)
+
     def _seen_by(self, request: HttpRequest, pk: int) -> DeletionRequest:
         obj = self.found(request, str(pk))
         if not self.has_view_permission(request, obj):
@@ -221,6 +235,7 @@ class RequestAdmin(RequestDialogs, BaseAdmin):
             page("<int:pk>/items/<int:item_id>/", self.content, "content"),
             page("<int:pk>/items.csv", self.items_file, "items_file", by_post),
             page("<int:pk>/calls/<int:call_id>/", self.body, "body"),
+            page("<int:pk>/snapshots/<int:before>/against/<int:after>/", self.difference, "difference"),
             page("<int:pk>/snapshots/<int:snapshot_id>/", self.download, "download", by_post),
             *super().get_urls(),
         ]

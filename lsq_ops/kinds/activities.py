@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 
 from django import forms
 
+from lsq_ops.leadsquared.bodies import new_activity
 from lsq_ops.leadsquared.client import DeleteCall, delete_activities
 from lsq_ops.leadsquared.records import ActivityRecord
 from lsq_ops.models import Account, ActivitySnapshot, ActivityType, DeletionCall, Selection
 from lsq_ops.models import Activity as MirroredActivity
 
-from .base import Kind, Limits, Plan, Planned, Reading, Readings, Record, Subject, Target
+from .base import Again, Kind, Limits, Plan, Planned, Reading, Readings, Record, Subject, Target
 from .local_time import WindowForm, in_words
 from .windows import NEAR, TOO_NEAR, Window, by_lead_and_code, part, windows
 
@@ -118,6 +119,12 @@ class Activities(LeadKind):
     name: ClassVar[str] = "activities"
     title: ClassVar[str] = "Delete activities"
     action: ClassVar[str] = "Request deletion of activities…"
+    lost: ClassVar[tuple[str, ...]] = (
+        "Each activity gets a new id; whatever refers to the old one finds nothing.",
+        "Who made it and when it was last changed: LeadSquared writes the key's user and the time of the call.",
+        "Attached files: only their names are known. The history of its changes, and where it was tracked.",
+        "What an activity sets off happens again: scores, automations, notifications, webhooks.",
+    )
 
     def form(
         self,
@@ -158,6 +165,9 @@ class Activities(LeadKind):
         if not record.custom or record.code not in CUSTOM_CODES:
             return "it is a system activity; LeadSquared deletes custom ones only"
         return super().bar(record, limits)
+
+    def again(self, raw: dict[str, Any], lead_id: str) -> Again | None:
+        return Again("ProspectActivity.svc/Create", new_activity(ActivityRecord.model_validate(raw), lead_id))
 
     def delete(self, lead: str, codes: tuple[int, ...], window: Window) -> DeleteCall:
         return delete_activities(lead, list(codes), *window)

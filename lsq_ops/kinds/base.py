@@ -84,6 +84,16 @@ class Limits:
     held: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A call that would create a record like a deleted one: path below `/v2/`, JSON body. `missing`: what LeadSquared
+    asks for there and the record didn't tell."""
+
+    path: str
+    body: dict[str, Any]
+    missing: str = ""
+
+
 class Kind:
     name: ClassVar[str] = ""
     title: ClassVar[str]
@@ -91,6 +101,7 @@ class Kind:
     picks: ClassVar[str] = "lead"
     always_high: ClassVar[str] = ""  # why every request of this kind is high; empty: it is not
     warnings: ClassVar[tuple[str, ...]] = ()
+    lost: ClassVar[tuple[str, ...]] = ("There is no call that creates such a record: none of it can come back.",)
 
     def form(
         self,
@@ -129,6 +140,10 @@ class Kind:
     def intruders(self, call: DeletionCall, found: Mapping[str, Record], items: set[str]) -> list[str]:
         """Ids that this call would delete and nobody approved: the set grew."""
         return []
+
+    def again(self, raw: dict[str, Any], lead_id: str) -> Again | None:
+        """How to create a record like this one again; None where LeadSquared has no call for it."""
+        return None
 
     def suspects(self, call: DeletionCall, record: Record) -> bool:
         """Could this call be what took this record away, which nobody asked to delete?"""

@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 
 from django import forms
 
+from lsq_ops.leadsquared.bodies import new_task
 from lsq_ops.leadsquared.client import delete_tasks
 from lsq_ops.leadsquared.records import TaskRecord
 from lsq_ops.models import Account, ActivitySnapshot, DeletionCall, Selection
 
-from .base import Kind, Limits, Plan, Planned, Readings, Record, Subject, Target
+from .base import Again, Kind, Limits, Plan, Planned, Readings, Record, Subject, Target
 
 OPEN_TASK, COMPLETED_TASK = "open task", "completed task"
 LEAD, OWNER = ActivitySnapshot.Subject.LEAD_TASKS.value, ActivitySnapshot.Subject.OWNER_TASKS.value
@@ -24,6 +25,12 @@ class Tasks(Kind):
     title: ClassVar[str] = "Delete tasks"
     action: ClassVar[str] = "Request deletion of tasks…"
     picks: ClassVar[str] = "task"
+    lost: ClassVar[tuple[str, ...]] = (
+        "Each task gets a new id; whatever refers to the old one finds nothing.",
+        "A completed task comes back as an open one, which Task.svc/MarkComplete then completes, at that later time.",
+        "Who made it and when: LeadSquared writes the key's user and the time of the call. Reminders start anew.",
+        "What a task sets off happens again: mails to its owner, automations, webhooks.",
+    )
 
     def form(
         self,
@@ -85,6 +92,11 @@ class Tasks(Kind):
                 elif lead and not known.lead_id:
                     found[record.id] = Record(**{**_fields(known), "lead_id": lead})
         return found
+
+    def again(self, raw: dict[str, Any], lead_id: str) -> Again | None:
+        task = TaskRecord.model_validate(raw)
+        missing = "" if task.task_type else "its type, which the list that it was read from doesn't tell"
+        return Again("Task.svc/Create", new_task(task, lead_id), missing)
 
     def suspects(self, call: DeletionCall, record: Record) -> bool:
         return False  # ids were named one by one; another task's end is somebody else's doing

@@ -88,7 +88,7 @@ def _as_stored(text: str) -> str:
     return json.dumps(text, ensure_ascii=connection.vendor == "sqlite")[1:-1]
 
 
-def first_looks(viewer: int, version: RequestVersion) -> dict[str, list[DeletionItem]]:
+def first_looks(viewer: int | None, version: RequestVersion) -> dict[str, list[DeletionItem]]:
     """Five odd ones and five at random. Another person gets others, but one person always the same ones: a page that
     is asked for again must not look changed."""
     ids = list(version.items.values_list("pk", "odd"))

@@ -37,7 +37,7 @@ from lsq_ops.models.clock import one_moment
 from lsq_ops.verifier.bundle import FORMAT, MANIFEST, SIGNATURE, seal
 from lsq_ops.verifier.trail import ANCHORS, EVENTS
 
-from . import anchors, report_rows, report_words, trail
+from . import anchors, report_rows, report_words, spreadsheet, trail
 from .may import Person, need
 from .report_rows import Scope
 
@@ -197,7 +197,7 @@ def _table(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
     line = io.StringIO()
     writer = csv.writer(line)
     for row in chain([COLUMNS], ([row[name] for name in COLUMNS] for row in rows)):
-        writer.writerow([f"'{cell}" if str(cell)[:1] in "=+-@\t\r" and cell else cell for cell in row])
+        writer.writerow(map(spreadsheet.text, row))
         yield line.getvalue()
         line.seek(0)
         line.truncate()

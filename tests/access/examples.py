@@ -11,8 +11,9 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 
-from lsq_ops.models import Account, DeletionRequest, Lead, Policy, Selection, Team, db_now
+from lsq_ops.models import Account, DeletionItem, DeletionRequest, Lead, Policy, Selection, Team, db_now, guards
 from lsq_ops.sandbox.world import WELL_KNOWN
 from lsq_ops.services import accounts, approval, deciding, people, policies
 from lsq_ops.services.may import STATES_OF
@@ -171,6 +172,15 @@ def _edited(scene: Scene, person: User, address: Address) -> Made:
     return scene.draft, {**_window(), "category": "duplicate", "reason": "twice"}
 
 
+def _gone(scene: Scene, person: User, address: Address) -> Made:
+    """As if something of it had gone before it was stopped; an outcome is written once, so the rules look away."""
+    item = scene.stopped.version.items.first()
+    guards.drop(connection)
+    DeletionItem.objects.filter(pk=item.pk).update(outcome=DeletionItem.Outcome.GONE, outcome_at=db_now())
+    guards.install(connection)
+    return scene.stopped, {}
+
+
 def _stopped(scene: Scene, person: User, address: Address) -> Made:
     return scene.stopped, {}
 
@@ -194,6 +204,7 @@ EXAMPLES: dict[str, Callable[[Scene, User, Address], Made]] = {
     f"{REQUEST}/take_back/": _voted,
     f"{REQUEST}/edit/": _edited,
     f"{REQUEST}/remaining/": _stopped,
+    f"{REQUEST}/restore_help/": _gone,
     "admin/lsq_ops/lead/upload/": lambda scene, person, address: (1, {"file": _file(LEAD)}),
     "admin/lsq_ops/task/upload/": lambda scene, person, address: (1, {"file": _file(scene.task.task_id)}),
 }

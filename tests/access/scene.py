@@ -40,7 +40,7 @@ class Scene:
         return {
             "item_id": version.items.first().pk,
             "call_id": version.calls.first().pk,
-            "snapshot_id": self.pending.snapshots.first().pk,
+            **dict.fromkeys(("snapshot_id", "before", "after"), self.pending.snapshots.first().pk),
             "snapshot": read.filter(subject_id=WELL_KNOWN["asha"]).first().pk,
         }
 

@@ -43,5 +43,4 @@ def reasons(user, request) -> set[str]:
 
 def test_every_verb_opens_a_door():
     used = {address.verb for address in every_address()}
-    # An item's content and a snapshot's download ask for "see" without a question of their own.
-    assert set(ROLE_OF) - used == {"export_trail", "see"}, "a verb that no page asks for"
+    assert set(ROLE_OF) - used == {"export_trail"}, "a verb that no page asks for"

@@ -232,6 +232,19 @@ def test_a_snapshot_is_downloaded_by_post_and_written_down(world):
 # --- Weight --------------------------------------------------------------------------------------------------
 
 
+def test_two_readings_are_compared_on_a_page_and_linked_from_the_tab(world):
+    request = world.work_out(world.running("activities", "asha"))
+    tab = look(world.rita, request, "?tab=snapshots")
+    address = re.findall(r'href="([^"]*/against/\d+/)"', tab)[-1]  # of the reading after the deletion
+    html = words(client_of(world.rita).get(address).content.decode())
+    assert f"{request.version.items_count} went, 0 came" in html
+    assert all(item.record_id in html for item in request.version.items.all())
+    assert "against" not in look(world.vera, request, "?tab=snapshots")
+    answer = client_of(world.vera).get(address)
+    assert answer.status_code == 302
+    assert client_of(world.rita).get(page(request, "difference", 999999, 999999)).status_code == 404
+
+
 def test_twelve_thousand_items_make_a_light_page(world):
     request = world.draft("activities", "asha")
     version, call = request.version, request.calls.first()

@@ -1,4 +1,4 @@
-"""The deletion evidence report as a download. By POST: who took it, and its SHA-256, stand in the audit trail."""
+"""Zips as downloads: the deletion evidence report, restore help. By POST: who took one stands in the audit trail."""
 
 import tempfile
 from collections.abc import Callable
@@ -17,7 +17,7 @@ QUESTION_OF_LEAD = (
 )
 
 
-def download(name: str, export: Callable[[BinaryIO], object]) -> FileResponse:
+def zipped(name: str, export: Callable[[BinaryIO], object]) -> FileResponse:
     """`export` writes into a file that is gone when the answer has been sent."""
     file = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115  (the response closes it)
     try:
@@ -25,6 +25,6 @@ def download(name: str, export: Callable[[BinaryIO], object]) -> FileResponse:
     except BaseException:
         file.close()
         raise
-    response = FileResponse(file, as_attachment=True, filename=f"{name}-evidence.zip", content_type="application/zip")
+    response = FileResponse(file, as_attachment=True, filename=f"{name}.zip", content_type="application/zip")
     response["Cache-Control"] = "no-store"
     return response
