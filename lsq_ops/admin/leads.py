@@ -1,13 +1,12 @@
 """Leads: the list that deletions start from, the ways to bring one in, and a lead's page."""
 
-import re
 from typing import Any
 from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -23,7 +22,7 @@ from lsq_ops.admin.holds import OnHold
 from lsq_ops.admin.paging import LongListAdmin
 from lsq_ops.admin.upload_page import UploadForm, verdict_page
 from lsq_ops.models import Lead
-from lsq_ops.services import leads, report, sight, uploads
+from lsq_ops.services import finding, leads, report, sight, uploads
 from lsq_ops.services.may import Barred, may
 
 
@@ -65,7 +64,7 @@ class LeadAdmin(OnHold, LongListAdmin, BaseAdmin):
     list_display = ("name", "number", "owner", "stage", "activities", "tasks", "last_change", "read")
     list_select_related = ("account",)
     search_fields = ("prospect_id",)  # shows the search box; get_search_results does the search
-    search_help_text = "Id, number, e-mail, phone or name"
+    search_help_text = "Id of a lead, an activity or a task; number, e-mail, phone in any notation, or name"
     actions = ("refresh_ticked", *drafting.list_actions("lead", "prospect_id"))
     actions_list = ("add_leads", "upload")
     actions_detail = ("refresh", "hold", "evidence")
@@ -100,7 +99,7 @@ class LeadAdmin(OnHold, LongListAdmin, BaseAdmin):
         return "gone from LeadSquared" if obj.gone_at else face.ago(obj.records_read_at or obj.read_at)
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet, term: str) -> tuple[QuerySet, bool]:
-        return (_matching(queryset, term.strip()) if term.strip() else queryset), False
+        return (finding.leads(queryset, term) if term.strip() else queryset), False
 
     @action(description="Refresh from LeadSquared…", permissions=["refresh_mirror"])
     def refresh_ticked(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
@@ -235,27 +234,6 @@ class LeadAdmin(OnHold, LongListAdmin, BaseAdmin):
             return redirect(self.address(lead))
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
         return HttpResponse(content, content_type="application/json", headers=headers)
-
-
-def _matching(leads: QuerySet, term: str) -> QuerySet:
-    """By what the term looks like, so that an index answers; only names are looked for inside the text."""
-    if one := uploads.normal_id(term):
-        return leads.filter(prospect_id=one)
-    if "@" in term:
-        return leads.filter(email__in={term, term.lower()})
-    digits = re.sub(r"\D", "", term)
-    if digits and re.fullmatch(r"[+\d\s()./-]+", term):
-        exact = leads.filter(Q(number=term) | Q(phone=term) | Q(mobile=term))
-        # Phones are written in many ways; without the exact one, the last digits decide.
-        return exact if exact.exists() or len(digits) < 6 else _phone_ends(leads, digits[-10:])
-    for word in term.split()[:5]:
-        leads = leads.filter(Q(first_name__icontains=word) | Q(last_name__icontains=word) | Q(number=word))
-    return leads
-
-
-def _phone_ends(leads: QuerySet, digits: str) -> QuerySet:
-    loose = r"\D*".join(digits) + r"\D*$"
-    return leads.filter(Q(phone__regex=loose) | Q(mobile__regex=loose))
 
 
 def web_address(lead: Lead) -> str:

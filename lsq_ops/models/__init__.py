@@ -6,7 +6,7 @@ from .calls import Attempt, CallBody, DeletionCall, TaskClaim, WebhookReceipt
 from .clock import db_now, durable
 from .evidence import ActivitySnapshot, SnapshotContent, SnapshotPage
 from .machine import IllegalMove, LostRace, StateMachine
-from .mirror import Activity, ActivityType, Hold, Lead, Task
+from .mirror import Activity, ActivityType, Hold, Lead, SearchTerm, Task
 from .people import ApproverGrant, Decision, Notice, OneTimePassword, Policy, Team, Vote
 from .requests import (
     DeletionItem,
@@ -52,6 +52,7 @@ __all__ = [
     "Policy",
     "RequestTarget",
     "RequestVersion",
+    "SearchTerm",
     "Selection",
     "SnapshotContent",
     "SnapshotPage",

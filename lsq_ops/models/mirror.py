@@ -27,12 +27,12 @@ class ActivityType(models.Model):
 class Lead(models.Model):
     account = models.ForeignKey(Account, models.CASCADE, db_index=False)  # the unique one begins with it
     prospect_id = models.CharField(max_length=36)
-    number = models.CharField(max_length=50, blank=True, db_index=True)
+    number = models.CharField(max_length=50, blank=True)
     first_name = models.CharField(max_length=500, blank=True)
     last_name = models.CharField(max_length=500, blank=True)
-    email = models.CharField(max_length=320, blank=True, db_index=True)
-    phone = models.CharField(max_length=100, blank=True, db_index=True)
-    mobile = models.CharField(max_length=100, blank=True, db_index=True)
+    email = models.CharField(max_length=320, blank=True)
+    phone = models.CharField(max_length=100, blank=True)
+    mobile = models.CharField(max_length=100, blank=True)
     stage = models.CharField(max_length=200, blank=True)
     owner_id = models.CharField(max_length=36, blank=True)
     owner_name = models.CharField(max_length=300, blank=True)
@@ -53,6 +53,19 @@ class Lead(models.Model):
     def __str__(self) -> str:
         # Nothing else: Django's admin log, the queue and every message keep str(obj).
         return self.prospect_id
+
+
+class SearchTerm(models.Model):
+    """What a lead is found by (`lsq_ops/terms.py`). Bytes, which every database orders alike."""
+
+    lead = models.ForeignKey(Lead, models.CASCADE, related_name="terms")
+    term = models.BinaryField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["term", "lead"], name="term_once"),)
+
+    def __str__(self) -> str:
+        return f"term {self.pk}"  # the term itself is personal data
 
 
 class Activity(models.Model):

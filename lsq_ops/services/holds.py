@@ -4,10 +4,9 @@ They are asked when a preview is planned, at submit, at each approval and just b
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from lsq_ops.models import (
@@ -22,6 +21,7 @@ from lsq_ops.models import (
 
 from . import accounts, notices
 from .may import Barred, Person, need
+from .parts import parts
 
 MOST = 10_000  # at once
 BATCH = 500
@@ -31,7 +31,7 @@ def reasons(account: Account, ids: Iterable[str]) -> dict[str, str]:
     """id -> why, for those of the leads or tasks that are on hold."""
     rows = Hold.objects.filter(account=account).in_force()
     found: dict[str, str] = {}
-    for part in _parts(ids):
+    for part in parts(ids):
         found.update(rows.filter(record_id__in=part).values_list("record_id", "reason"))
     return found
 
@@ -54,7 +54,7 @@ def in_words(held: dict[str, str]) -> str:
 def covered(version: RequestVersion, held: Iterable[str]) -> int:
     """How many of the version's items stay because of them."""
     count = 0
-    for part in _parts(held):
+    for part in parts(held):
         of_leads = version.items.filter(lead_id__in=part)
         count += of_leads.count() + version.items.filter(record_id__in=part).exclude(pk__in=of_leads).count()
     return count
@@ -99,10 +99,10 @@ def lift(by: Person, ids: Iterable[str]) -> list[Hold]:
     with audited():
         now = db_now()
         rows = Hold.objects.filter(account=accounts.current_account()).in_force(now)
-        holds = [hold for part in _parts(ids) for hold in rows.filter(record_id__in=part)]
+        holds = [hold for part in parts(ids) for hold in rows.filter(record_id__in=part)]
         if not holds:
             raise Barred("None of these is on hold; they were lifted or ended before.")
-        for part in _parts(hold.pk for hold in holds):
+        for part in parts(hold.pk for hold in holds):
             Hold.objects.filter(pk__in=part, lifted_at=None).update(lifted_at=now, lifted_by=str(by))
         record("hold.lifted", holds[0], actor=str(by), record_type=holds[0].record_type, **_told(holds))
     return holds
@@ -128,15 +128,9 @@ def _told(holds: list[Hold]) -> dict[str, Any]:
 def _concerned(account: Account, ids: list[str]) -> list[DeletionRequest]:
     found: set[int] = set()
     opened = DeletionRequest.objects.filter(account=account, state__in=DeletionRequest.open_states())
-    for part in _parts(ids):
+    for part in parts(ids):
         for column in ("lead_id", "record_id"):
             rows = opened.filter(**{f"versions__items__{column}__in": part}).order_by()
             found |= set(rows.values_list("pk", flat=True).distinct())
     requests = DeletionRequest.objects.filter(pk__in=found).order_by("pk")
     return [request for request in requests if on_version(request.version)]
-
-
-def _parts(ids: Iterable[Any]) -> Iterator[list[Any]]:
-    rest = iter(ids)
-    while part := list(islice(rest, BATCH)):
-        yield part

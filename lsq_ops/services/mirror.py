@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Count, Field, Model, Q
 
+from lsq_ops import terms
 from lsq_ops.chain import canonical
 from lsq_ops.leadsquared.records import ActivityRecord, ActivityTypeRecord, LeadRecord, TaskRecord
 from lsq_ops.models import (
@@ -16,9 +17,12 @@ from lsq_ops.models import (
     ActivitySnapshot,
     ActivityType,
     Lead,
+    SearchTerm,
     Task,
     db_now,
 )
+
+from .parts import parts
 
 BATCH = 500
 LEAD_FIELDS = (
@@ -63,7 +67,34 @@ def write_leads(account: Account, records: Iterable[LeadRecord]) -> list[Lead]:
         unique_fields=["account", "prospect_id"],
         update_fields=LEAD_FIELDS,
     )
-    return list(Lead.objects.filter(account=account, prospect_id__in=[row.prospect_id for row in rows]))
+    written = list(Lead.objects.filter(account=account, prospect_id__in=[row.prospect_id for row in rows]))
+    _write_terms(written)
+    return written
+
+
+def _write_terms(leads: list[Lead]) -> None:
+    """What these leads are found by, from now on and only that. Their rows are locked: they were just written."""
+    wanted = {(lead.pk, term) for lead in leads for term in terms_of(lead)}
+    had = {
+        (lead, bytes(term)): pk
+        for part in parts(lead.pk for lead in leads)
+        for pk, lead, term in SearchTerm.objects.filter(lead__in=part).values_list("pk", "lead_id", "term")
+    }
+    for part in parts(pk for key, pk in had.items() if key not in wanted):
+        SearchTerm.objects.filter(pk__in=part).delete()
+    news = (SearchTerm(lead_id=lead, term=term) for lead, term in sorted(wanted - had.keys()))
+    SearchTerm.objects.bulk_create(news, batch_size=BATCH, ignore_conflicts=True)
+
+
+def terms_of(lead: Lead) -> set[bytes]:
+    return terms.of_lead(
+        number=lead.number,
+        first_name=lead.first_name,
+        last_name=lead.last_name,
+        email=lead.email,
+        phone=lead.phone,
+        mobile=lead.mobile,
+    )
 
 
 def write_types(account: Account, types: Iterable[ActivityTypeRecord]) -> None:

@@ -7,7 +7,7 @@ is `Barred`, for a file that can't be read as a list at all.
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import Any, BinaryIO, NamedTuple
@@ -16,6 +16,7 @@ from lsq_ops.models import Account, Lead, Task
 
 from . import holds
 from .may import Barred
+from .parts import parts
 from .sheets import CHUNK, Cell, Row, open_sheet
 
 MAX_IDS = 100_000
@@ -121,12 +122,8 @@ _UNKNOWN = {
 def _known(account: Account, record_type: str, ids: list[str]) -> set[str]:
     model, key = {"lead": (Lead, "prospect_id"), "task": (Task, "task_id")}[record_type]
     rows = model._default_manager.filter(account=account, gone_at__isnull=True)
-    found = (rows.filter(**{f"{key}__in": part}).values_list(key, flat=True) for part in _parts(ids))
+    found = (rows.filter(**{f"{key}__in": part}).values_list(key, flat=True) for part in parts(ids))
     return set(chain.from_iterable(found))
-
-
-def _parts(ids: list[str], size: int = 500) -> Iterator[list[str]]:
-    return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
 # --- One line -----------------------------------------------------------------------------------------------
