@@ -30,10 +30,11 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[str]:
+def postgres(kept: Path | None = None) -> Iterator[str]:
     """A new PostgreSQL server; its URL as a superuser. Only the binaries of the package are used.
 
-    They are copied, because PostgreSQL refuses to run as root and `nobody` may not be able to read the venv.
+    They are copied, because PostgreSQL refuses to run as root and `nobody` may not be able to read the venv. `kept`: a
+    folder of an earlier server's data; where it isn't there yet, it is when this one has ended well.
     """
     with _folder() as folder:
         binaries = _copy_postgres(folder)
@@ -52,7 +53,10 @@ def postgres() -> Iterator[str]:
             "--locale=C",
             "-N",
         ]
-        subprocess.run(initdb, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL)
+        if kept and kept.is_dir():
+            _copy_data(kept, data, user)
+        else:
+            subprocess.run(initdb, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL)
         port = free_port()
         command = [str(binaries / "postgres"), "-D", str(data), "-p", str(port), "-k", "", "-h", "127.0.0.1"]
         command += [word for setting in FAST for word in ("-c", setting)]
@@ -60,6 +64,19 @@ def postgres() -> Iterator[str]:
         with _running(command, port, folder, user):
             _wait_until_it_answers(url)
             yield url
+        if kept and not kept.is_dir():
+            _copy_data(data, kept, None)
+
+
+def _copy_data(source: Path, target: Path, user: str | None) -> None:
+    """Whole or not at all; as large as it may be, by the system's own means."""
+    half = target.with_name(target.name + ".half")
+    shutil.rmtree(half, ignore_errors=True)
+    subprocess.run(["cp", "-R", source, half], check=True)
+    if user:
+        subprocess.run(["chown", "-R", user, half], check=True)
+    half.chmod(0o700)
+    half.rename(target)
 
 
 @contextlib.contextmanager

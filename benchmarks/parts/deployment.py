@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,30 +26,42 @@ DATABASES = ("sqlite", "postgresql")
 @contextmanager
 def database(name: str, **settings: str) -> Iterator[dict[str, str]]:
     """A migrated database of this engine with an account; the environment that points at it."""
-    with tempfile.TemporaryDirectory(prefix="lsq-ops-bench-") as folder, _address(name, folder) as url:
-        environment = {
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": "portal.settings",
-            "ENV_FILE": os.devnull,
-            "DATA_DIR": folder,
-            "SECRET_KEY": "bench",
-            "AUDIT_KEY": "bench",
-            "EMAIL_URL": "dummymail://",
-            **settings,
-            "DATABASE_URL": url,
-        }
+    with tempfile.TemporaryDirectory(prefix="lsq-ops-bench-") as folder, address(name, Path(folder)) as url:
+        environment = environment_of(url, folder, **settings)
         for command in ("migrate", "setup_roles"):
             run(environment, "manage.py", command)
         yield environment
 
 
+def environment_of(url: str, folder: str, **settings: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "portal.settings",
+        "ENV_FILE": os.devnull,
+        "DATA_DIR": folder,
+        "SECRET_KEY": "bench",
+        "AUDIT_KEY": "bench",
+        "EMAIL_URL": "dummymail://",
+        **settings,
+        "DATABASE_URL": url,
+    }
+
+
 @contextmanager
-def _address(name: str, folder: str) -> Iterator[str]:
+def address(name: str, folder: Path, kept: Path | None = None) -> Iterator[str]:
+    """A database's URL; of one whose data are in `kept`, or are put there at the end."""
     if name == "sqlite":
-        yield f"sqlite:///{folder}/bench.sqlite3"
+        file = folder / "bench.sqlite3"
+        if kept and kept.exists():
+            shutil.copyfile(kept, file)
+        yield f"sqlite:///{file}"
+        if kept and not kept.exists():
+            half = kept.with_name(kept.name + ".half")
+            shutil.copyfile(file, half)
+            half.rename(kept)
     else:
         # As PostgreSQL ships: the tests' server doesn't wait for the disk, and a figure without that is no figure.
-        with mock.patch.object(servers, "FAST", ["max_connections=200"]), servers.postgres() as url:
+        with mock.patch.object(servers, "FAST", ["max_connections=200"]), servers.postgres(kept) as url:
             yield url
 
 

@@ -6,6 +6,7 @@ from functools import partial, wraps
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.admin import ShowFacets
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import SEARCH_VAR
@@ -15,13 +16,17 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
+from unfold.decorators import display
 from unfold.views import ChangeList
 
 from lsq_ops.admin import dialogs
+from lsq_ops.admin.quick_rows import tick, tick_all
 from lsq_ops.services.may import may
 
 LONGEST_SEARCH = 1000
+NOTHING = SafeString("–")
 _PERMISSION = re.compile(r"has_(\w+)_permission")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
@@ -51,10 +56,11 @@ class BaseAdmin(ModelAdmin):
 
     page_template = "lsq_ops/record.html"
     show_full_result_count = False
-    list_per_page = 50
+    list_per_page = 40
     list_fullwidth = True
     list_filter_submit = True
     actions_on_top = True
+    show_facets = ShowFacets.NEVER  # to count each choice of each filter is to read the whole table for each
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(may(request.user, "look"))
@@ -74,6 +80,13 @@ class BaseAdmin(ModelAdmin):
 
     def _may(self, verb: str, request: HttpRequest, object_id: str | None = None) -> bool:
         return bool(may(request.user, verb, self.get_object(request, unquote(object_id)) if object_id else None))
+
+    @display(description=tick_all())
+    def action_checkbox(self, obj: models.Model) -> str:
+        return tick(obj.pk)
+
+    def get_empty_value_display(self) -> SafeString:
+        return NOTHING  # asked for three times for each cell
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         return {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}

@@ -1,9 +1,11 @@
 """Pages of long lists: counting stops where nobody pages any more."""
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from unfold.views import ChangeList
 
@@ -19,12 +21,63 @@ class CappedPaginator(Paginator):
         return rows.order_by()[:COUNTED].count()
 
 
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A part of what a list shows, which an index answers by itself, newest first. `few`: so few rows that they are
+    read without an order; databases would rather walk the whole list backwards to find the newest of them."""
+
+    where: Q
+    few: bool = False
+
+
+class MergedPaginator(Paginator):
+    """The newest rows of several branches that share none: each is read from its index, and they are merged here. In
+    one statement a database sorts all that it finds."""
+
+    def __init__(self, rows: QuerySet, per_page: int, *, branches: list[Branch]) -> None:
+        super().__init__(rows, per_page)
+        self._rows = rows.model._default_manager.all()
+        self._ordered = [one.where for one in branches if not one.few]
+        self._few = [one.where for one in branches if one.few]
+
+    @cached_property
+    def _known(self) -> list[int]:
+        """The numbers of the rows of the branches that have few."""
+        return [pk for where in self._few for pk in self._newest(where)[:COUNTED]]
+
+    @cached_property
+    def count(self) -> int:
+        found = len(self._known)
+        for where in self._ordered:
+            found += self._rows.filter(where).order_by()[: COUNTED - min(found, COUNTED)].count()
+        return min(found, COUNTED)
+
+    def page(self, number: int | str) -> Page:
+        number = self.validate_number(number)
+        return Page(self.newest(number * self.per_page, (number - 1) * self.per_page), number, self)
+
+    def newest(self, top: int, bottom: int = 0) -> QuerySet:
+        """The rows from `bottom` to `top`, of all branches together."""
+        top = min(top, self.count)
+        found = [*self._known]
+        for where in self._ordered:
+            found += self._newest(where).order_by("-pk")[:top]
+        shown = sorted(found, reverse=True)[bottom:top]
+        return self._rows.filter(pk__in=shown).order_by("-pk")
+
+    def _newest(self, where: Q) -> QuerySet:
+        return self._rows.filter(where).order_by().values_list("pk", flat=True)
+
+
 class LongList(ChangeList):
     """A changelist that never counts the whole table, and so has no "n results (Show all)" to say."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.full_result_count = self.result_count
+        if isinstance(self.paginator, MergedPaginator) and (self.show_all or not self.multi_page):
+            # Django would take the whole query here, as it is no longer than a page.
+            self.result_list = self.paginator.newest(self.result_count)
 
 
 class LongListAdmin:

@@ -2,9 +2,12 @@
 
 import json
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
@@ -13,7 +16,7 @@ from unfold.views import ChangeList
 from lsq_ops.admin import face
 from lsq_ops.admin.base import BaseAdmin
 from lsq_ops.admin.dialogs import dialog
-from lsq_ops.admin.paging import LongList, LongListAdmin
+from lsq_ops.admin.paging import Branch, LongList, LongListAdmin, MergedPaginator
 from lsq_ops.admin.trail_words import names_for, sentence
 from lsq_ops.models import AuditEvent
 from lsq_ops.models.audit import ACTIONS
@@ -32,8 +35,11 @@ class About(admin.SimpleListFilter):
         return [(noun, noun.capitalize()) for noun in nouns]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        actions = [action for action in ACTIONS if action.split(".")[0] == self.value()]
-        return queryset.filter(action__in=actions) if self.value() else queryset
+        return queryset.filter(action__in=actions_about(self.value())) if self.value() else queryset
+
+
+def actions_about(noun: str | None) -> list[str]:
+    return sorted(action for action in ACTIONS if action.split(".")[0] == noun)
 
 
 class NamedList(LongList):
@@ -41,11 +47,11 @@ class NamedList(LongList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        events: list[Any] = list(self.result_list)  # type: ignore[has-type]
+        events: list[Any] = list(self.result_list)
         names = names_for(events)
         for event in events:
             event.names = names
-        self.result_list = events
+        self.result_list = events  # type: ignore[assignment]
 
 
 @admin.register(AuditEvent)
@@ -64,7 +70,15 @@ class TrailAdmin(LongListAdmin, BaseAdmin):
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet, term: str) -> tuple[QuerySet, bool]:
         term = term.strip()
-        return (queryset.filter(_matching(term)) if term else queryset), False
+        return (queryset.filter(reduce(or_, (one.where for one in _branches(term)))) if term else queryset), False
+
+    def get_paginator(self, request: HttpRequest, queryset: QuerySet, per_page: int, *args: Any, **kwargs: Any) -> Any:
+        term, about = request.GET.get(SEARCH_VAR, "").strip(), actions_about(request.GET.get(About.parameter_name))
+        if term and not about:
+            return MergedPaginator(queryset, per_page, branches=_branches(term))
+        if about and not term:
+            return MergedPaginator(queryset, per_page, branches=[Branch(Q(action=action)) for action in about])
+        return super().get_paginator(request, queryset, per_page, *args, **kwargs)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
         last = AuditEvent.objects.filter(action="trail.verified").order_by("-seq").first()
@@ -131,14 +145,15 @@ def _at(event: AuditEvent) -> datetime:
     return datetime.fromisoformat(event.at)
 
 
-def _matching(term: str) -> Q:
-    """One index for each way to search."""
+def _branches(term: str) -> list[Branch]:
+    """What is searched for, in parts that no event shares; an index answers each."""
     number = term.removeprefix("#").replace(",", "")
     if number.isascii() and number.isdigit() and len(number) < 18:
-        return Q(seq=int(number))
+        return [Branch(Q(seq=int(number)), few=True)]
     request = term.upper().removeprefix("DR-")
     if term.upper().startswith("DR-") and request.isascii() and request.isdigit() and len(request) < 18:
-        return trail.about_request(int(request))
+        return [Branch(part, few=True) for part in trail.parts_of_request(int(request))]
     if term.lower() in ACTIONS:
-        return Q(action=term.lower())
-    return Q(actor=term) | Q(object_id=term, object_type__in=("lead", "user", "account", "approvergrant"))
+        return [Branch(Q(action=term.lower()))]
+    about = Q(object_id=term, object_type__in=("lead", "user", "account", "approvergrant"))
+    return [Branch(Q(actor=term)), Branch(about & ~Q(actor=term), few=True)]

@@ -79,7 +79,9 @@ class DeletionRequest(StateMachine):
     @property
     def version(self) -> "RequestVersion":
         if not hasattr(self, "_version") or self._version.number != self.version_number:
-            self._version = self.versions.get(number=self.version_number)
+            known = getattr(self, "_prefetched_objects_cache", {}).get("versions", ())
+            found = next((one for one in known if one.number == self.version_number), None)
+            self._version = found or self.versions.get(number=self.version_number)
         return self._version
 
     def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:

@@ -67,16 +67,13 @@ def timeline(request: DeletionRequest) -> list[Event]:
     return sorted(events, key=lambda event: (event.at, event.seq or 0))[-SHOWN:]
 
 
-def next_step(request: DeletionRequest) -> str:
-    """What comes next and when, or what it waits for; "" at the end."""
-    told = {
-        "draft": _next_of_draft,
-        "pending": _next_of_pending,
-        "approved": _next_of_approved,
-        "running": _next_of_running,
-        "needs_attention": lambda r: r.attention,
-    }.get(request.state)
-    return told(request) if told else ""
+def next_step(request: DeletionRequest, votes: list[Vote] | None = None) -> str:
+    """What comes next and when, or what it waits for; "" at the end. `votes`: its valid ones, where they are known."""
+    if request.state in VOTED_ON:
+        return VOTED_ON[request.state](request, valid_votes(request) if votes is None else votes)
+    if request.state == "draft":
+        return _next_of_draft(request)
+    return request.attention if request.state == "needs_attention" else ""
 
 
 def closing_sentence(request: DeletionRequest) -> str:
@@ -132,29 +129,29 @@ def _next_of_draft(request: DeletionRequest) -> str:
     return "Look at what would go, then submit it for approval."
 
 
-def _next_of_pending(request: DeletionRequest) -> str:
-    version, votes = request.version, valid_votes(request)
+def _next_of_pending(request: DeletionRequest, votes: list[Vote]) -> str:
+    version = request.version
     given = f"{len(votes)} of {version.approvals_needed} approvals"
     teams = f" from {version.teams_needed} teams" if version.teams_needed > 1 else ""
     again = " The leads are being read again." if version.recheck_from else ""
     return f"Waiting for approval: {given}{teams}. It expires {_clock(request, request.expires_at)}.{again}"
 
 
-def _next_of_approved(request: DeletionRequest) -> str:
+def _next_of_approved(request: DeletionRequest, votes: list[Vote]) -> str:
     if request.account.is_paused:
         return f"Waits: the account is paused. {request.account.pause_reason}"
-    if not enough(request, valid_votes(request)):
-        return f"{lapsed(request)} {_what_counts(request)}"
+    if not enough(request, votes):
+        return f"{lapsed(request)} {_what_counts(request, votes)}"
     return f"Starts by itself at {_clock(request, request.starts_at, seconds=True)}; until then it can be undone."
 
 
-def _next_of_running(request: DeletionRequest) -> str:
+def _next_of_running(request: DeletionRequest, votes: list[Vote]) -> str:
     if request.account.is_paused:
         return f"Waits: the account is paused. {request.account.pause_reason}"
     if request.kind in request.account.paused_kinds:
         return f"Waits: {request.account.paused_kinds[request.kind]}"
-    if not enough(request, valid_votes(request)):
-        return f"Waits. {lapsed(request)} {_what_counts(request)}"
+    if not enough(request, votes):
+        return f"Waits. {lapsed(request)} {_what_counts(request, votes)}"
     calls = request.version.calls
     soon = calls.filter(state="verifying").aggregate(t=Min("not_before"))["t"]
     left = _left(request)
@@ -164,6 +161,9 @@ def _next_of_running(request: DeletionRequest) -> str:
         return f"Reading back what is left of it now.{_put_off(request)}{left}"
     waiting = calls.filter(state="planned").exclude(note="").first()
     return f"{waiting.note}{_put_off(request)}{left}" if waiting else f"Sending the next call.{left}"
+
+
+VOTED_ON = {"pending": _next_of_pending, "approved": _next_of_approved, "running": _next_of_running}
 
 
 def _left(request: DeletionRequest) -> str:
@@ -193,8 +193,8 @@ def lapsed(request: DeletionRequest) -> str:
     return f"{LAPSED}: {' and '.join(whose)}. Another approver must confirm what was not yet sent, or it is stopped."
 
 
-def _what_counts(request: DeletionRequest) -> str:
-    version, votes = request.version, valid_votes(request)
+def _what_counts(request: DeletionRequest, votes: list[Vote]) -> str:
+    version = request.version
     teams = f", from {len({vote.team_id for vote in votes})} of {version.teams_needed} teams"
     return f"{len(votes)} of {version.approvals_needed} approvals count now{teams if version.teams_needed > 1 else ''}."
 

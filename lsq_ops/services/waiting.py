@@ -4,13 +4,13 @@ from django.db.models import Q, QuerySet
 
 from lsq_ops.models import Decision, DeletionRequest
 
-from .may import Person, enough, may, valid_votes
+from .may import Person, enough, may, may_vote, valid_votes_of
 
 
 def waiting_for(user: Person) -> list[DeletionRequest]:
     """Requests that this person can decide on now, the oldest first."""
     return (
-        [request for request in _pending() if may(user, "vote", request)]
+        [request for request, verdict in may_vote(user, _pending()) if verdict]
         + _lapsed_for(user)
         + [
             decision.request
@@ -22,17 +22,18 @@ def waiting_for(user: Person) -> list[DeletionRequest]:
 
 def _lapsed_for(user: Person) -> list[DeletionRequest]:
     """Requests on their way whose approval lapsed, which this person could confirm."""
+    if not may(user, "confirm_vote"):
+        return []
     on_the_way = DeletionRequest.objects.filter(state__in=("approved", "running", "needs_attention"))
-    return [
-        request
-        for request in on_the_way.select_related("account").order_by("state_at")
-        if may(user, "confirm_vote", request) and not enough(request, valid_votes(request))
-    ]
+    requests = list(on_the_way.select_related("account").prefetch_related("versions").order_by("state_at"))
+    votes = valid_votes_of(requests)
+    short = [request for request in requests if not enough(request, votes[request.pk])]
+    return [request for request in short if may(user, "confirm_vote", request)]
 
 
 def not_for(user: Person) -> list[tuple[DeletionRequest, str]]:
     """Pending requests that this person can't decide on, and why."""
-    return [(request, verdict.why) for request in _pending() if not (verdict := may(user, "vote", request))]
+    return [(request, verdict.why) for request, verdict in may_vote(user, _pending()) if not verdict]
 
 
 def open_decisions() -> QuerySet[Decision]:
@@ -42,5 +43,5 @@ def open_decisions() -> QuerySet[Decision]:
     return undone.select_related("request__account", "call", "proposed_by").order_by("-id")
 
 
-def _pending() -> list[DeletionRequest]:
-    return list(DeletionRequest.objects.filter(state="pending").select_related("account").order_by("state_at"))
+def _pending() -> QuerySet[DeletionRequest]:
+    return DeletionRequest.objects.filter(state="pending").select_related("account").order_by("state_at")

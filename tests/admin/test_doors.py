@@ -112,7 +112,7 @@ def addresses(pending):
     values = {
         "item_id": version.items.first().pk,
         "call_id": version.calls.first().pk,
-        "snapshot_id": request.snapshots.first().pk,
+        **dict.fromkeys(("snapshot_id", "before", "after"), request.snapshots.first().pk),
         "snapshot": ActivitySnapshot.objects.first().pk,
     }
     for one in admins():

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from lsq_ops.models import Activity, Hold, Lead, Task, audited, db_now, record
+from lsq_ops.models import Activity, DeletionRequest, Hold, Lead, RequestVersion, Task, audited, db_now, guards, record
 
 from .test_leads import client_of
 
@@ -61,7 +61,23 @@ def events(world, number):
             record("account.tested", world.account, actor="omar")
 
 
+def requests(world, number):
+    """Pending: what comes next depends on the votes. Those on their way are few, and ask more."""
+    now = db_now()
+    guards.drop(connection)  # each would begin as a draft, and be read
+    for _ in range(number):
+        one = DeletionRequest.objects.create(
+            account=world.account, kind="tasks", state="pending", state_at=now, requester=world.rita, created_at=now
+        )
+        RequestVersion.objects.create(
+            request=one, number=1, editor=world.rita, asked_by=world.rita, made_at=now, parameters={}, reading_from=now,
+            category="other", reason="r", submitted_at=now, digest="0" * 64, approvals_needed=1, teams_needed=1,
+        )  # fmt: skip
+    guards.install(connection)
+
+
 ROWS = {
+    "deletionrequest": requests,
     "lead": leads,
     "activity": activities,
     "task": tasks,
@@ -71,8 +87,6 @@ ROWS = {
 }
 # One row for a deployment or for a kind, and what a person has just ticked: they do not grow.
 FEW_ROWS = {"account", "policy", "selection"}
-# It asks of each open request what comes next: some queries for each of at most fifty rows.
-GROWS = {"deletionrequest"}
 
 
 def asked(client, address):
@@ -83,10 +97,11 @@ def asked(client, address):
     return [query["sql"] for query in queries]
 
 
+@pytest.mark.parametrize("person", ["rita", "arun"])
 @pytest.mark.parametrize("name", sorted(ROWS))
-def test_a_list_of_many_asks_no_more_than_one_of_few(world, name):
+def test_a_list_of_many_asks_no_more_than_one_of_few(world, name, person):
     (model,) = (model for model in admin.site._registry if model._meta.model_name == name)
-    address, client = reverse(f"admin:{model._meta.app_label}_{name}_changelist"), client_of(world.rita)
+    address, client = reverse(f"admin:{model._meta.app_label}_{name}_changelist"), client_of(getattr(world, person))
     ROWS[name](world, FEW)
     client.get(address)  # what is remembered from one page to the next
     few = asked(client, address)
@@ -96,4 +111,4 @@ def test_a_list_of_many_asks_no_more_than_one_of_few(world, name):
 
 
 def test_every_list_is_tried():
-    assert {model._meta.model_name for model in admin.site._registry} == set(ROWS) | FEW_ROWS | GROWS
+    assert {model._meta.model_name for model in admin.site._registry} == set(ROWS) | FEW_ROWS

@@ -1222,8 +1222,8 @@ VOTES_AND_RIGHTS = [
     Mistake(
         "editors-are-not-involved",
         SERVICES + "may.py",
-        "versions.filter(editor=user).exists() or versions.filter(submitted_by=user).exists()",
-        "versions.filter(submitted_by=user).exists()",
+        "user.pk in (version.editor_id, version.submitted_by_id)",
+        "user.pk in (version.submitted_by_id,)",
         (VOTING + "test_who_submitted_or_edited_any_version_is_involved",),
     ),
     Mistake(
