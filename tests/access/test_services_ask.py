@@ -10,7 +10,17 @@ from lsq_ops.services import may
 
 # These only answer; nothing is written.
 ANSWERS = {
-    "may": {"roles_of", "may", "need", "involved", "grant_in_force", "standing_vote", "suspension", "took_part"},
+    "may": {
+        "roles_of",
+        "may",
+        "may_vote",
+        "need",
+        "involved",
+        "grant_in_force",
+        "standing_vote",
+        "suspension",
+        "took_part",
+    },
     "sight": {"may_take"},
     "waiting": {"waiting_for", "not_for"},
     "people": {"must_change_password"},
