@@ -20,7 +20,7 @@ from lsq_ops.admin.base import BaseAdmin, by_post
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.admin.holds import OnHold
 from lsq_ops.admin.paging import LongListAdmin
-from lsq_ops.admin.upload_page import UploadForm, verdict_page
+from lsq_ops.admin.upload_page import LeadsForm, verdict_page
 from lsq_ops.models import Lead
 from lsq_ops.services import finding, leads, report, sight, uploads
 from lsq_ops.services.may import Barred, may
@@ -144,15 +144,16 @@ class LeadAdmin(OnHold, LongListAdmin, BaseAdmin):
 
     @dialog(
         verb="draft",
-        label="Upload lead ids",
+        label="Upload leads",
         icon="upload_file",
-        form=UploadForm,
+        form=LeadsForm,
         template="lsq_ops/upload_form.html",
-        question="A CSV or XLSX file with a column of prospect ids. Nothing is changed by uploading it.",
+        question="A CSV or XLSX file that names leads, one in a line. Nothing is changed by uploading it.",
         button="Read the file",
     )
-    def upload(self, request: HttpRequest, obj: None, form: UploadForm) -> HttpResponse:
-        return verdict_page(self, request, form.cleaned_data["file"], "lead")
+    def upload(self, request: HttpRequest, obj: None, form: LeadsForm) -> HttpResponse:
+        given = form.cleaned_data
+        return verdict_page(self, request, given["file"], "lead", given["by"], given["column"])
 
     # --- A lead ---
 

@@ -10,25 +10,52 @@ from django.urls import reverse
 
 from lsq_ops import kinds
 from lsq_ops.admin import drafting
-from lsq_ops.services import accounts, uploads
+from lsq_ops.services import accounts, lookups, uploads
 from lsq_ops.services import drafting as drafts
 
-REASONS = ("twice", "not an id", "not in the mirror", "on hold")
+REASONS = ("twice", "not an id", *(f"no {key.noun}" for key in lookups.KEYS.values()), "several match")
+REASONS += ("not in the mirror", "gone", "on hold")
 
 
 class UploadForm(forms.Form):
     file = forms.FileField(
         label="File",
         allow_empty_file=True,  # the reader says what an empty file is, and what was expected
-        help_text="CSV or XLSX, one column of ids; other columns are left alone. At most 200 MB.",
+        help_text="CSV or XLSX, one line for each record; other columns are left alone. At most 200 MB.",
         widget=forms.FileInput(attrs={"accept": ".csv,.txt,.tsv,.xlsx"}),
     )
 
 
-def verdict_page(admin: Any, request: HttpRequest, file: UploadedFile, record_type: str) -> HttpResponse:
+class LeadsForm(UploadForm):
+    by = forms.ChoiceField(
+        label="A lead is named by",
+        choices=[("id", "Prospect id"), *((name, key.title) for name, key in lookups.KEYS.items())],
+        widget=forms.RadioSelect,
+        initial="id",
+        required=False,
+        help_text="Numbers, e-mails and phones are looked for in the mirror; a phone in any notation, by its last ten"
+        " digits.",
+    )
+    column = forms.CharField(
+        label="Column",
+        required=False,
+        max_length=200,
+        help_text="Its letter or heading, for numbers, e-mails and phones. Empty: it is found by what it holds.",
+    )
+
+    def clean_by(self) -> str:
+        return self.cleaned_data["by"] or "id"
+
+
+def verdict_page(
+    admin: Any, request: HttpRequest, file: UploadedFile, record_type: str, by: str = "id", column: str = ""
+) -> HttpResponse:
     """Reads the file and freezes its good ids; the page leads on. Raises Barred where it is no list at all."""
-    account = accounts.current_account()
-    upload = uploads.read_ids(cast(BinaryIO, file), file.name or "file", record_type=record_type)
+    account, name = accounts.current_account(), file.name or "file"
+    if by == "id":
+        upload = uploads.read_ids(cast(BinaryIO, file), name, record_type=record_type)
+    else:
+        upload = lookups.read(cast(BinaryIO, file), name, account, by=by, column=column)
     known = uploads.check_known(upload, account, record_type=record_type)
     context = {
         **admin.admin_site.each_context(request),

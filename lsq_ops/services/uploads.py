@@ -75,17 +75,17 @@ def read_ids(file: BinaryIO, filename: str, *, record_type: str) -> Upload:
     """The ids of a CSV or XLSX file's id column. Raises Barred where the file can't be read at all."""
     sheet = open_sheet(file, filename)
     rows = iter(sheet.rows)
-    sample = [row for row in islice(rows, SAMPLE) if _has_text(row)]
+    sample = [row for row in islice(rows, SAMPLE) if has_text(row)]
     if not sample:
         raise Barred("The file holds no filled cell.")
     column = _id_column(sample, record_type)
     header = _header(sample[0], column)
     reader = _Reader(record_type)
     for row in chain(sample[1:] if header is not None else sample, rows):
-        if _has_text(row):
+        if has_text(row):
             reader.take_cell(row.line, row.cells[column] if column < len(row.cells) else Cell(""))
     notes = [*sheet.notes, *_column_note(sample, column, header)]
-    return reader.upload(_digest(file), _short(filename.replace("\\", "/").rsplit("/", 1)[-1]), notes)
+    return reader.upload(digest(file), short(filename.replace("\\", "/").rsplit("/", 1)[-1]), notes)
 
 
 def read_text(text: str, *, record_type: str) -> Upload:
@@ -168,7 +168,7 @@ class _Reader:
     def refuse(self, reason: str, line: int, text: str, sentence: str) -> None:
         self.counts[reason] += 1
         if len(self.refused) < MAX_REFUSED:
-            self.refused.append(Refusal(line, _short(text), sentence))
+            self.refused.append(Refusal(line, short(text), sentence))
 
     def _why(self, cell: Cell) -> str:
         name, text = NAMES[self.record_type], cell.text.strip(_AROUND)
@@ -176,10 +176,10 @@ class _Reader:
             return f"the cell of the {name} id is empty"
         if cell.kind == "formula" or text.startswith("="):
             return "a formula, not an id; paste the column again as values"
-        if _ROUNDED.match(text) or (cell.kind == "number" and len(text) > 11):
+        if is_rounded(text) or (cell.kind == "number" and len(text) > 11):
             return "the spreadsheet rounded this number; format the column as text and enter the ids again"
         article = "an" if name[0] in "aeiou" else "a"
-        return f"“{_short(text)}” is not {article} {name} id; expected something like {SAMPLE_ID}"
+        return f"“{short(text)}” is not {article} {name} id; expected something like {SAMPLE_ID}"
 
     def upload(self, sha256: str, name: str, notes: list[str]) -> Upload:
         return Upload(
@@ -187,7 +187,12 @@ class _Reader:
         )
 
 
-def _short(text: str, length: int = 80) -> str:
+def is_rounded(text: str) -> bool:
+    """9.19E+11: a number of which a spreadsheet kept the beginning."""
+    return bool(_ROUNDED.match(text))
+
+
+def short(text: str, length: int = 80) -> str:
     text = " ".join(text.split())
     return text if len(text) <= length else text[: length - 1] + "…"
 
@@ -195,7 +200,7 @@ def _short(text: str, length: int = 80) -> str:
 # --- The column ---------------------------------------------------------------------------------------------
 
 
-def _has_text(row: Row) -> bool:
+def has_text(row: Row) -> bool:
     return any(cell.text.strip() for cell in row.cells)
 
 
@@ -234,18 +239,18 @@ def _header(first: Row, column: int) -> str | None:
 
 def _column_note(sample: list[Row], column: int, header: str | None) -> Iterable[str]:
     if max(len(row.cells) for row in sample) > 1:
-        called = f" “{_short(header)}”" if header else ""
-        yield f"The ids were taken from column {_letters(column)}{called}."
+        called = f" “{short(header)}”" if header else ""
+        yield f"The ids were taken from column {letters(column)}{called}."
 
 
-def _letters(column: int) -> str:
+def letters(column: int) -> str:
     column, letter = divmod(column, 26)
-    return (_letters(column - 1) if column else "") + chr(ord("A") + letter)
+    return (letters(column - 1) if column else "") + chr(ord("A") + letter)
 
 
-def _digest(file: BinaryIO) -> str:
+def digest(file: BinaryIO) -> str:
     file.seek(0)
-    digest = hashlib.sha256()
+    made = hashlib.sha256()
     while chunk := file.read(CHUNK):
-        digest.update(chunk)
-    return digest.hexdigest()
+        made.update(chunk)
+    return made.hexdigest()
