@@ -9,7 +9,7 @@ from django.apps import apps
 from django.core.management import get_commands
 from django.urls import resolve
 
-from lsq_ops.models import Attempt, AuditEvent, DeletionCall, DeletionRequest
+from lsq_ops.models import Attempt, AuditEvent, DeletionCall, DeletionRequest, MirrorSync
 from lsq_ops.models.timing import DAY, HOUR, MINUTE, SANDBOX, SHIPPED
 from lsq_ops.sandbox.world import WELL_KNOWN
 from lsq_ops.services import people
@@ -21,7 +21,7 @@ DESIGN = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
 EXAMPLE = dict(re.findall(r"^([A-Z][A-Z_]*)=(.*)$", (ROOT / ".env.example").read_text(encoding="utf-8"), re.M))
 SETTINGS = (ROOT / "portal" / "settings.py").read_text(encoding="utf-8")
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
-MACHINES = {"Request": DeletionRequest, "Call": DeletionCall, "Attempt": Attempt}
+MACHINES = {"Request": DeletionRequest, "Call": DeletionCall, "Attempt": Attempt, "Sync": MirrorSync}
 MODELS = (
     "Account ActivityType Lead Activity Task ActivitySnapshot DeletionRequest RequestVersion DeletionCall DeletionItem "
     "KeptNeighbour Attempt TaskClaim Policy Team ApproverGrant Vote Hold WebhookReceipt BudgetSlot AuditEvent"

@@ -9,14 +9,29 @@ for _model in list(admin.site._registry):
 from lsq_ops.admin import (  # noqa: E402
     accounts,
     activities,
+    crm_users,
     drafting,
     leads,
     people,
     policies,
     requests,
     sign_in,
+    syncs,
     tasks,
     trail,
 )
 
-__all__ = ["accounts", "activities", "drafting", "leads", "people", "policies", "requests", "sign_in", "tasks", "trail"]
+__all__ = [
+    "accounts",
+    "activities",
+    "crm_users",
+    "drafting",
+    "leads",
+    "people",
+    "policies",
+    "requests",
+    "sign_in",
+    "syncs",
+    "tasks",
+    "trail",
+]

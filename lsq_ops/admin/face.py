@@ -48,9 +48,16 @@ __all__ = [
 ]
 
 
+def current_account(request: HttpRequest) -> Account | None:
+    """Asked for once a page, by whoever needs it first."""
+    if not hasattr(request, "lsq_account"):
+        request.lsq_account = Account.objects.filter(current=True).first()  # type: ignore[attr-defined]
+    return request.lsq_account  # type: ignore[attr-defined]
+
+
 def frame(request: HttpRequest) -> dict[str, Any]:
     """What every page gets: the account, and from here on its local time."""
-    account = Account.objects.filter(current=True).first()
+    account = current_account(request)
     use_account(account)
     return {"account": account, "sandbox_mode": settings.SANDBOX_MODE}
 
@@ -75,7 +82,7 @@ def _is_near(host: str) -> bool:
 
 
 def account_name(request: HttpRequest) -> str:
-    account = Account.objects.filter(current=True).first()
+    account = current_account(request)
     return str(account) if account else "no account yet"
 
 
@@ -116,6 +123,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _item("Leads", "contacts", _list("lead")),
                 _item("Activities", "event_note", _list("activity")),
                 _item("Tasks", "task_alt", _list("task")),
+                _item("LeadSquared users", "badge", _list("crmuser")),
             ],
         },
         {

@@ -15,14 +15,14 @@ from django.utils.html import format_html
 from unfold.decorators import action
 
 from lsq_ops import kinds
-from lsq_ops.admin import downloads, drafting, face, lead_page, masking
+from lsq_ops.admin import downloads, drafting, face, lead_page, masking, syncs
 from lsq_ops.admin.base import BaseAdmin, by_post
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.admin.holds import OnHold
 from lsq_ops.admin.paging import LongListAdmin
 from lsq_ops.admin.upload_page import LeadsForm, verdict_page
 from lsq_ops.models import Lead
-from lsq_ops.services import finding, leads, report, sight, uploads
+from lsq_ops.services import finding, leads, reading, report, sight, uploads
 from lsq_ops.services.may import Barred, may
 
 
@@ -72,7 +72,18 @@ class LeadAdmin(OnHold, LongListAdmin, BaseAdmin):
     # --- The list ---
 
     def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
-        return super().changelist_view(request, {"may_add": may(request.user, "refresh_mirror")})
+        context = {"may_add": may(request.user, "refresh_mirror"), **syncs.strip(request)}
+        return super().changelist_view(request, context)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Brings which of the shown leads wait for a reading."""
+        changelist = super().get_changelist_instance(request)
+        rows = list(changelist.result_list)
+        waiting = reading.awaited(row.prospect_id for row in rows)
+        for row in rows:
+            row.awaited = waiting.get(row.prospect_id, set())
+        changelist.result_list = rows
+        return changelist
 
     @admin.display(description="Name")
     def name(self, obj: Lead) -> str:
@@ -83,12 +94,16 @@ class LeadAdmin(OnHold, LongListAdmin, BaseAdmin):
         return format_html("<bdi>{}</bdi>", face.plain(obj.owner_name) or "–")
 
     @admin.display(description="Activities")
-    def activities(self, obj: Lead) -> str:
-        return f"{obj.activity_count:,}" if obj.records_read_at else "being read"
+    def activities(self, obj: Any) -> str:
+        if obj.records_read_at:
+            return f"{obj.activity_count:,}"
+        return "being read" if "lead_activities" in obj.awaited else "not read"
 
     @admin.display(description="Tasks")
-    def tasks(self, obj: Lead) -> str:
-        return f"{obj.task_count:,}" if obj.tasks_read_at else "being read"
+    def tasks(self, obj: Any) -> str:
+        if obj.tasks_read_at:
+            return f"{obj.task_count:,}"
+        return "being read" if "lead_tasks" in obj.awaited else "not read"
 
     @admin.display(description="Last change")
     def last_change(self, obj: Lead) -> str:
@@ -96,7 +111,11 @@ class LeadAdmin(OnHold, LongListAdmin, BaseAdmin):
 
     @admin.display(description="Read")
     def read(self, obj: Lead) -> str:
-        return "gone from LeadSquared" if obj.gone_at else face.ago(obj.records_read_at or obj.read_at)
+        if obj.gone_at:
+            return "gone from LeadSquared"
+        read = face.ago(obj.records_read_at or obj.read_at)
+        stale = obj.touched_on and obj.records_read_at and obj.touched_on > obj.records_read_at
+        return f"{read} · changed since" if stale else read
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet, term: str) -> tuple[QuerySet, bool]:
         return (finding.leads(queryset, term) if term.strip() else queryset), False

@@ -76,6 +76,12 @@ WORDS = {
     "account.kind_paused": "paused the kind {kind}: {cause}",
     "account.kind_resumed": "resumed the kind {kind}",
     "account.learnt": "learnt the rate limit: {calls} calls in {seconds} s",
+    "account.sync_on": "began to keep the leads in step with LeadSquared",
+    "account.sync_off": "ended keeping the leads in step with LeadSquared",
+    "sync.running": "a sync of leads goes on, from {leg}",
+    "sync.asking": "a sync of leads asks whether leads are gone",
+    "sync.done": "a sync of leads is done: {taken} read, {looked} looked for, {gone} gone",
+    "sync.stopped": "a sync of leads was stopped",
     "people.user_made": "made the account of {person}, roles: {roles}",
     "people.roles_changed": "changed the roles of {person} from {before} to {after}",
     "people.locked": "locked {person} out",
@@ -158,7 +164,9 @@ class _Filled(dict[str, Any]):
 
     def __init__(self, known: dict[str, Any]) -> None:
         asked = "version targets items gone why cause outcome team choice role kind calls seconds roles before after"
-        asked += " user counts_from until tiers prospect_id sentence found by on_hold count record_type"
+        asked += (
+            " user counts_from until tiers prospect_id sentence found by on_hold count record_type leg taken looked"
+        )
         super().__init__({**dict.fromkeys(asked.split(), "?"), **known})
 
 

@@ -35,7 +35,7 @@ MAX_TASKS = 5000
 LEADS_A_CALL = 1000
 LEAD_COLUMNS = (
     "ProspectID,ProspectAutoId,FirstName,LastName,EmailAddress,Phone,Mobile,"
-    "ProspectStage,OwnerId,OwnerIdName,CreatedOn,ModifiedOn"
+    "ProspectStage,OwnerId,OwnerIdName,CreatedOn,ModifiedOn,LeadLastModifiedOn"
 )
 
 

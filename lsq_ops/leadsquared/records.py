@@ -150,6 +150,7 @@ class LeadRecord(Record):
     owner_name: Text = _called("OwnerIdName")
     created_on: Time = _called("CreatedOn", default=None)
     modified_on: Time = _called("ModifiedOn", default=None)
+    touched_on: Time = _called("LeadLastModifiedOn", default=None)
 
     @classmethod
     def _flat(cls, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from .calls import Attempt, CallBody, DeletionCall, TaskClaim, WebhookReceipt
 from .clock import db_now, durable
 from .evidence import ActivitySnapshot, SnapshotContent, SnapshotPage
 from .machine import IllegalMove, LostRace, StateMachine
-from .mirror import Activity, ActivityType, Hold, Lead, SearchTerm, Task
+from .mirror import Activity, ActivityType, CrmUser, Hold, Lead, SearchTerm, Task
 from .people import ApproverGrant, Decision, Notice, OneTimePassword, Policy, Team, Vote
 from .requests import (
     DeletionItem,
@@ -18,6 +18,7 @@ from .requests import (
     Selection,
 )
 from .sign_in import CacheEntry, VotingSuspension
+from .syncing import MirrorSync
 from .talk import Message, StrikeOut
 from .timing import timing
 
@@ -36,6 +37,7 @@ __all__ = [
     "BudgetSlot",
     "CacheEntry",
     "CallBody",
+    "CrmUser",
     "Decision",
     "DeletionCall",
     "DeletionItem",
@@ -47,6 +49,7 @@ __all__ = [
     "Lead",
     "LostRace",
     "Message",
+    "MirrorSync",
     "Notice",
     "OneTimePassword",
     "Policy",

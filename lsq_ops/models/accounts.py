@@ -36,6 +36,8 @@ class Account(models.Model):
     paused_kinds = models.JSONField(default=dict, help_text="kind -> why it is paused")
     not_sent_in_a_row = models.PositiveIntegerField(default=0)
 
+    sync_on = models.BooleanField(default=False, help_text="leads are kept in step with LeadSquared by themselves")
+
     class Meta:
         constraints = (
             models.UniqueConstraint(fields=["host", "org_id"], name="account_once_per_host_and_org"),

@@ -168,7 +168,7 @@ FREE = {
     "lsq_ops_webhookreceipt": "last_at count",
     "lsq_ops_auditanchor": "made_at",
     "lsq_ops_trailcheck": "begun_at",
-    "lsq_ops_account": "org_name current time_zone offset_meaning probed_at key_user key_role tested_at keys_mark "
-    "rate_calls rate_seconds learnt_calls learnt_at hold_until paused_at paused_by pause_reason paused_kinds "
+    "lsq_ops_account": "org_name current sync_on time_zone offset_meaning probed_at key_user key_role tested_at "
+    "keys_mark rate_calls rate_seconds learnt_calls learnt_at hold_until paused_at paused_by pause_reason paused_kinds "
     "not_sent_in_a_row",
 }

@@ -38,6 +38,7 @@ class Lead(models.Model):
     owner_name = models.CharField(max_length=300, blank=True)
     created_on = models.DateTimeField(null=True)
     modified_on = models.DateTimeField(null=True)
+    touched_on = models.DateTimeField(null=True, help_text="LeadLastModifiedOn: moves with every new activity too")
     raw = models.JSONField(default=dict)
     read_at = models.DateTimeField()
     records_read_at = models.DateTimeField(null=True, help_text="its activities, completely")
@@ -53,6 +54,26 @@ class Lead(models.Model):
     def __str__(self) -> str:
         # Nothing else: Django's admin log, the queue and every message keep str(obj).
         return self.prospect_id
+
+
+class CrmUser(models.Model):
+    """One of the customer's people: an owner of leads and tasks. LeadSquared deactivates them and deletes none."""
+
+    account = models.ForeignKey(Account, models.CASCADE, db_index=False)
+    user_id = models.CharField(max_length=36)
+    name = models.CharField(max_length=300, blank=True)
+    email = models.CharField(max_length=320, blank=True)
+    role = models.CharField(max_length=100, blank=True)
+    active = models.BooleanField(default=True)
+    read_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("name", "id")
+        verbose_name = "LeadSquared user"
+        constraints = (models.UniqueConstraint(fields=["account", "user_id"], name="crm_user_once"),)
+
+    def __str__(self) -> str:
+        return self.name or self.user_id
 
 
 class SearchTerm(models.Model):

@@ -58,6 +58,12 @@ class Timing:
     proving_leads: int = 1
     proving_items: int = 10
 
+    sync_every: int = 15 * MINUTE
+    sync_overlap: int = DAY  # LeadSquared's index lags behind, and clocks differ
+    sync_whole_every: int = DAY  # so often every lead of the mirror is looked for
+    sync_answer: int = DAY  # so long a question waits
+    sync_retries: tuple[int, ...] = (5, 30, 120, 600)
+
     anchor_every: int = HOUR
     anchor_events: int = 1000  # or so many events, whichever comes first
     trail_check_every: int = DAY
@@ -82,6 +88,9 @@ SANDBOX = replace(
     grace_least=30,
     read_retries=(1, 2, 5, 10),
     send_retries=(1, 2, 5, 10),
+    sync_every=60,
+    sync_whole_every=5 * MINUTE,
+    sync_retries=(1, 2, 5, 10),
     items_per_hour=100_000,
     items_per_day=500_000,
     beat=2,

@@ -27,6 +27,7 @@ from . import (
     reminders,
     running,
     settling,
+    syncing,
     trail,
     verifying,
 )
@@ -110,6 +111,10 @@ def do_one(until: float | None = None) -> bool:
             reading.perform(snapshot, until)
             after(snapshot)
         return True
+    if run := syncing.claim():
+        with contained(run, syncing.put_off):
+            syncing.step(run, until)
+        return True
     return notices.send_due() or trail.check_due()
 
 
@@ -148,6 +153,7 @@ def catch_up() -> None:
     accounts.learn_by_itself()
     approval.withdraw_idle()
     anchors.keep()
+    syncing.begin_due()
     for request in reminders.due():
         with contained(request):
             reminders.remind(request)

@@ -99,11 +99,12 @@ def refresh(user: Person, prospect_ids: list[str]) -> Added:
     return done
 
 
-def refresh_owner(user: Person, owner_id: str) -> None:
-    """Order the reading of all tasks of one owner, open and completed."""
+def refresh_owner(user: Person, *owner_ids: str) -> None:
+    """Order the reading of all tasks of these owners, open and completed."""
     need(user, "refresh_mirror")
     account = accounts.current_account()
-    reading.order(account, [(Subject.OWNER_TASKS.value, owner_id)], reading.Lane.MIRROR, since=db_now())
+    subjects = [(Subject.OWNER_TASKS.value, owner_id) for owner_id in owner_ids]
+    reading.order(account, subjects, reading.Lane.MIRROR, since=db_now())
 
 
 def _look_up(client: Client, query: str) -> list[LeadRecord]:

@@ -26,6 +26,8 @@ ROLES = (REQUESTER, APPROVER, OPERATOR, AUDITOR, POLICY_ADMIN)
 
 ROLE_OF: dict[str, tuple[str, ...]] = {
     "refresh_mirror": (REQUESTER,),
+    "sync": (REQUESTER, OPERATOR),
+    "answer_sync": (OPERATOR,),
     "draft": (REQUESTER,),
     "edit": (REQUESTER,),
     "leave_out": (REQUESTER,),

@@ -10,12 +10,13 @@ from django.db.models import Count, Field, Model, Q
 
 from lsq_ops import terms
 from lsq_ops.chain import canonical
-from lsq_ops.leadsquared.records import ActivityRecord, ActivityTypeRecord, LeadRecord, TaskRecord
+from lsq_ops.leadsquared.records import ActivityRecord, ActivityTypeRecord, LeadRecord, TaskRecord, UserRecord
 from lsq_ops.models import (
     Account,
     Activity,
     ActivitySnapshot,
     ActivityType,
+    CrmUser,
     Lead,
     SearchTerm,
     Task,
@@ -26,8 +27,8 @@ from .parts import parts
 
 BATCH = 500
 LEAD_FIELDS = (
-    "number first_name last_name email phone mobile stage owner_id owner_name created_on modified_on raw read_at"
-    " gone_at"
+    "number first_name last_name email phone mobile stage owner_id owner_name created_on modified_on touched_on raw"
+    " read_at gone_at"
 ).split()
 ACTIVITY_KEY = ("account", "activity_id")
 ACTIVITY_FIELDS = (
@@ -55,10 +56,11 @@ def write_leads(account: Account, records: Iterable[LeadRecord]) -> list[Lead]:
             owner_name=lead.owner_name[:300],
             created_on=lead.created_on,
             modified_on=lead.modified_on,
+            touched_on=lead.touched_on,
             raw=lead.raw,
             read_at=now,
         )
-        for lead in records
+        for lead in sorted({lead.prospect_id: lead for lead in records}.values(), key=_in_order)
     ]
     Lead.objects.bulk_create(
         rows,
@@ -70,6 +72,11 @@ def write_leads(account: Account, records: Iterable[LeadRecord]) -> list[Lead]:
     written = list(Lead.objects.filter(account=account, prospect_id__in=[row.prospect_id for row in rows]))
     _write_terms(written)
     return written
+
+
+def _in_order(lead: LeadRecord) -> tuple[int, str, str]:
+    """One order for all, that of the leads' numbers: two who write the same ones would else wait for each other."""
+    return len(lead.number), lead.number, lead.prospect_id
 
 
 def _write_terms(leads: list[Lead]) -> None:
@@ -114,6 +121,29 @@ def write_types(account: Account, types: Iterable[ActivityTypeRecord]) -> None:
         update_conflicts=True,
         unique_fields=["account", "code"],
         update_fields=["name", "event_type", "read_at"],
+    )
+
+
+def write_users(account: Account, users: Iterable[UserRecord]) -> None:
+    now = db_now()
+    rows = [
+        CrmUser(
+            account=account,
+            user_id=user.id[:36],
+            name=user.name[:300],
+            email=user.email[:320],
+            role=user.role[:100],
+            active=user.active,
+            read_at=now,
+        )
+        for user in {user.id[:36]: user for user in users}.values()
+    ]
+    CrmUser.objects.bulk_create(
+        rows,
+        batch_size=BATCH,
+        update_conflicts=True,
+        unique_fields=["account", "user_id"],
+        update_fields=["name", "email", "role", "active", "read_at"],
     )
 
 

@@ -105,6 +105,15 @@ def finished(
     return newest if of is None else {subject: newest[subject] for subject in of if subject in newest}
 
 
+def awaited(subject_ids: Iterable[str]) -> dict[str, set[str]]:
+    """Id -> the subjects of it that are ordered and not read yet."""
+    found: dict[str, set[str]] = {}
+    waiting = Snapshot.objects.filter(read_at__isnull=True, lane__in=Lane.values, subject_id__in=list(subject_ids))
+    for subject_id, subject in waiting.order_by().values_list("subject_id", "subject"):
+        found.setdefault(subject_id, set()).add(subject)
+    return found
+
+
 def contents(snapshots: Iterable[Snapshot]) -> Readings:
     """What the snapshots hold, by subject."""
     return {

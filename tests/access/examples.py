@@ -13,9 +13,21 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 
-from lsq_ops.models import Account, DeletionItem, DeletionRequest, Lead, Policy, Selection, Team, db_now, guards
+from lsq_ops.models import (
+    Account,
+    CrmUser,
+    DeletionItem,
+    DeletionRequest,
+    Lead,
+    MirrorSync,
+    Policy,
+    Selection,
+    Team,
+    db_now,
+    guards,
+)
 from lsq_ops.sandbox.world import WELL_KNOWN
-from lsq_ops.services import accounts, approval, deciding, people, policies
+from lsq_ops.services import accounts, approval, deciding, owners, people, policies
 from lsq_ops.services.may import STATES_OF
 from lsq_ops.services.people import DEMO_PASSWORD
 from tests.world import SITE_VISIT
@@ -94,9 +106,28 @@ def _user(scene: Scene, person: User, address: Address) -> Made:
     return scene.world.arun, {}
 
 
+def _sync(scene: Scene, person: User, address: Address) -> Made:
+    """A run that goes on, or asks where the dialog answers."""
+    state, now = "asking" if address.verb == "answer_sync" else "running", db_now()
+    return MirrorSync.objects.create(
+        account=scene.world.account, state=state, by="rita", begun_at=now, covers_to=now
+    ), {}
+
+
+def _crm_user(scene: Scene, person: User, address: Address) -> Made:
+    facts = {"account": scene.world.account, "name": "Ravi", "read_at": db_now()}
+    return CrmUser.objects.create(user_id=scene.task.owner_id, **facts), {"groups": list(owners.GROUPS)}
+
+
+def _no_sync(scene: Scene, person: User, address: Address) -> Made:
+    return 1, {}
+
+
 BY_MODEL: dict[str, Callable[[Scene, User, Address], Made]] = {
     "deletionrequest": _request,
     "lead": _lead,
+    "mirrorsync": _sync,
+    "crmuser": _crm_user,
     "selection": _selection,
     "user": _user,
     "task": lambda scene, person, address: (scene.task, {"owner": scene.task.owner_id}),
@@ -194,6 +225,7 @@ EXAMPLES: dict[str, Callable[[Scene, User, Address], Made]] = {
     "admin/password_change/": _own_password,
     "admin/auth/user/new_person/": _new_person,
     f"{USER}/give_grant/": _ungranted,
+    "admin/lsq_ops/mirrorsync/begin/": _no_sync,
     f"{ACCOUNT}/resume/": _paused,
     f"{ACCOUNT}/resume_kind/": _paused_kind,
     f"{POLICY}/announce/": _tiers,

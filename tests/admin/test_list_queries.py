@@ -9,7 +9,20 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from lsq_ops.models import Activity, DeletionRequest, Hold, Lead, RequestVersion, Task, audited, db_now, guards, record
+from lsq_ops.models import (
+    Activity,
+    CrmUser,
+    DeletionRequest,
+    Hold,
+    Lead,
+    MirrorSync,
+    RequestVersion,
+    Task,
+    audited,
+    db_now,
+    guards,
+    record,
+)
 
 from .test_leads import client_of
 
@@ -39,6 +52,19 @@ def tasks(world, number):
         Task.objects.create(
             account=world.account, task_id=str(uuid.uuid4()), lead_id=lead.prospect_id, name="call", read_at=now
         )
+
+
+def crm_users(world, number):
+    now = db_now()
+    for one in range(number):
+        user = CrmUser.objects.create(account=world.account, user_id=str(uuid.uuid4()), name=f"U {one}", read_at=now)
+        Task.objects.create(account=world.account, task_id=str(uuid.uuid4()), owner_id=user.user_id, read_at=now)
+
+
+def syncs(world, number):
+    now = db_now()
+    for _ in range(number):
+        MirrorSync.objects.create(account=world.account, state="done", by="rita", begun_at=now, covers_to=now)
 
 
 def holds(world, number):
@@ -81,6 +107,8 @@ ROWS = {
     "lead": leads,
     "activity": activities,
     "task": tasks,
+    "crmuser": crm_users,
+    "mirrorsync": syncs,
     "hold": holds,
     "user": people,
     "auditevent": events,

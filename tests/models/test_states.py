@@ -5,11 +5,20 @@ import threading
 import pytest
 from django.db import connections
 
-from lsq_ops.models import Attempt, AuditEvent, DeletionCall, DeletionRequest, IllegalMove, LostRace, db_now
+from lsq_ops.models import (
+    Attempt,
+    AuditEvent,
+    DeletionCall,
+    DeletionRequest,
+    IllegalMove,
+    LostRace,
+    MirrorSync,
+    db_now,
+)
 from lsq_ops.models.audit import ACTIONS
 
-MACHINES = [DeletionRequest, DeletionCall, Attempt]
-FIRST = {DeletionRequest: "draft", DeletionCall: "planned", Attempt: "intent"}
+MACHINES = [DeletionRequest, DeletionCall, Attempt, MirrorSync]
+FIRST = {DeletionRequest: "draft", DeletionCall: "planned", Attempt: "intent", MirrorSync: "running"}
 
 
 @pytest.mark.parametrize("machine", MACHINES)

@@ -1,0 +1,64 @@
+"""LeadSquared's users as owners of tasks: what the mirror knows of their tasks, and a choice among them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, Max, Q, QuerySet
+
+from lsq_ops.models import Account, ActivitySnapshot, CrmUser, Selection, Task, db_now
+
+from . import drafting, uploads
+from .may import Barred, Person
+
+# What an owner's tasks are split by: what is done about an open one that lies ahead differs from a forgotten one.
+GROUPS = {"open": "open, due by now or without a date", "later": "open, due later", "completed": "completed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """How many tasks of one owner the mirror holds; `read_at`: when any of them, or their whole list, was last read."""
+
+    open: int = 0
+    later: int = 0
+    completed: int = 0
+    read_at: datetime | None = None
+
+    def of(self, group: str) -> int:
+        return int(getattr(self, group))
+
+
+def tasks_of(account: Account, owner_ids: Iterable[str]) -> dict[str, Tasks]:
+    """By owner, for a page of them: two queries, whatever their number."""
+    ids, now = [one for one in owner_ids if one], db_now()
+    there = Task.objects.filter(account=account, owner_id__in=ids, gone_at__isnull=True)
+    counts = {f"n_{group}": Count("pk", filter=_in(group, now)) for group in GROUPS}
+    rows = there.order_by().values_list("owner_id").annotate(**counts, seen=Max("read_at"))
+    known = {owner: Tasks(*numbers) for owner, *numbers in rows}
+    lists = ActivitySnapshot.objects.filter(request=None, subject="owner_tasks", subject_id__in=ids, complete=True)
+    empty = dict(lists.filter(account=account).order_by("read_at").values_list("subject_id", "read_at"))
+    return {one: known.get(one) or Tasks(read_at=empty.get(one)) for one in ids}
+
+
+def select(user: Person, owner: CrmUser, groups: Iterable[str]) -> Selection:
+    """Freeze these tasks of the owner, as the mirror has them now."""
+    wanted, now = [group for group in groups if group in GROUPS], db_now()
+    if not wanted:
+        raise Barred("Choose which of the tasks.")
+    where = Q()
+    for group in wanted:
+        where |= _in(group, now)
+    tasks: QuerySet[Task] = Task.objects.filter(account=owner.account, owner_id=owner.user_id, gone_at__isnull=True)
+    ids = list(tasks.filter(where).order_by("task_id").values_list("task_id", flat=True)[: uploads.MAX_IDS + 1])
+    if not ids:
+        raise Barred("The mirror holds no such task of this user; read their tasks first.")
+    if len(ids) > uploads.MAX_IDS:
+        raise Barred(f"More than {uploads.MAX_IDS:,} tasks at once; take one group after the other.")
+    return drafting.select(user, "task", ids, {"name": f"tasks of a LeadSquared user, {', '.join(wanted)}"})
+
+
+def _in(group: str, now: datetime) -> Q:
+    if group == "completed":
+        return Q(completed=True)
+    open_ones = ~Q(completed=True)
+    return open_ones & Q(due__gt=now) if group == "later" else open_ones & (Q(due__lte=now) | Q(due__isnull=True))
