@@ -58,6 +58,17 @@ def of_number(text: str) -> bytes:
     return _term(NUMBER, folded) if (folded := _fold(text)) else b""
 
 
+def of_name(text: str) -> bytes | None:
+    """How a task's name begins; None where it has none that can be seen."""
+    return _term(WORD, " ".join(words)) if (words := _words(text, WORDS)) else None
+
+
+def beginning(text: str) -> Range | None:
+    """The names that begin so; None where nothing was asked."""
+    term = of_name(text)
+    return Range(start=term) if term else None
+
+
 def asked(text: str) -> list[list[Range]]:
     """What somebody typed, as ranges: a lead is meant if each list has a range in which one of its terms is. Empty
     where nothing was asked that a term could answer."""

@@ -28,6 +28,7 @@ from lsq_ops.models import (  # noqa: E402
     Activity,
     AuditEvent,
     AuditHead,
+    CrmUser,
     DeletionCall,
     DeletionItem,
     DeletionRequest,
@@ -41,6 +42,7 @@ from lsq_ops.models import (  # noqa: E402
 from lsq_ops.services import accounts, people  # noqa: E402
 
 CHUNK = 20_000
+USERS = 50
 EACH = 5  # activities, and audit events, of a lead
 TASKS_OF, HOLDS_OF, REQUESTS_OF = 2, 500, 500  # so many leads for one of these
 FEWEST = 1000  # of holds and of requests: a page of fifty is full, whatever the number of leads
@@ -63,6 +65,7 @@ def main(number: int) -> None:
         pour(SearchTerm, _terms(account, number))
         pour(Activity, _activities(account, number))
         pour(Task, _tasks(account, number))
+        pour(CrmUser, _users(account))
         pour(Hold, _holds(account, number))
         _requests(account, max(FEWEST, number // REQUESTS_OF))
         _trail(number * EACH)
@@ -131,8 +134,8 @@ def _leads(account: Account, number: int) -> Iterator[dict[str, Any]]:
             "prospect_id": guid(1, one),
             **_facts(one),
             "stage": ("Prospect", "Opportunity", "Customer")[one % 3],
-            "owner_id": guid(2, one % 50),
-            "owner_name": f"Owner {one % 50}",
+            "owner_id": guid(2, one % USERS),
+            "owner_name": f"Owner {one % USERS}",
             "created_on": NOW - timedelta(days=one % 900),
             "modified_on": NOW - timedelta(hours=one % 900),
             "raw": {"ProspectID": guid(1, one), "Notes": "x" * 100},
@@ -164,7 +167,7 @@ def _activities(account: Account, number: int) -> Iterator[dict[str, Any]]:
             "activity_type": 2 if code in (201, 202, 203) else 1,
             "created_on": made,
             "modified_on": made,
-            "created_by": f"Owner {one % 50}",
+            "created_by": f"Owner {one % USERS}",
             "raw": {"Note": "x" * 100},
             "read_at": NOW,
         }
@@ -176,14 +179,28 @@ def _tasks(account: Account, number: int) -> Iterator[dict[str, Any]]:
             "account_id": account.pk,
             "task_id": guid(4, one),
             "lead_id": guid(1, one * TASKS_OF + 1),
-            "owner_id": guid(2, one % 50),
-            "owner_name": f"Owner {one % 50}",
-            "name": f"Call back about offer {one}",
+            "owner_id": guid(2, one % USERS),
+            "owner_name": f"Owner {one % USERS}",
+            "name": (name := f"Call back about offer {one}"),
+            "name_term": terms.of_name(name),
             "due": NOW + timedelta(hours=one % 900 - 450),
             "completed": one % 3 == 0,
             "raw": {"Description": "x" * 60},
             "read_at": NOW,
             "gone_at": NOW if one % 40 == 0 else None,
+        }
+
+
+def _users(account: Account) -> Iterator[dict[str, Any]]:
+    for one in range(USERS):
+        yield {
+            "account_id": account.pk,
+            "user_id": guid(2, one),
+            "name": f"Owner {one}",
+            "email": f"owner{one}@example.com",
+            "role": "Sales_User",
+            "active": one % 5 > 0,
+            "read_at": NOW,
         }
 
 

@@ -118,7 +118,7 @@ class LeadAdmin(OnHold, LongListAdmin, BaseAdmin):
         return f"{read} · changed since" if stale else read
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet, term: str) -> tuple[QuerySet, bool]:
-        return (finding.leads(queryset, term) if term.strip() else queryset), False
+        return self.said_if_cut(request, finding.leads(queryset, term)) if term.strip() else (queryset, False)
 
     @action(description="Refresh from LeadSquared…", permissions=["refresh_mirror"])
     def refresh_ticked(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:

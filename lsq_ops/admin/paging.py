@@ -9,16 +9,24 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from unfold.views import ChangeList
 
-COUNTED = 100_000
+COUNTED = 10_000
 
 
 class CappedPaginator(Paginator):
-    """A million rows are counted no further than `COUNTED`: counting them all costs more than showing the page."""
+    """A million rows are counted no further than `COUNTED`: counting them all costs more than showing the page. What
+    is done to all rows of a list is done to all that there are, and counted first."""
 
     @cached_property
     def count(self) -> int:
         rows: Any = self.object_list
         return rows.order_by()[:COUNTED].count()
+
+
+class AtLeast(int):
+    """A count that stopped; it reads like one."""
+
+    def __str__(self) -> str:
+        return f"{int(self):,} or more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,8 @@ class LongList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
+        found: int = self.paginator.count
+        self.result_count = AtLeast(found) if found >= COUNTED else found
         self.full_result_count = self.result_count
         if isinstance(self.paginator, MergedPaginator) and (self.show_all or not self.multi_page):
             # Django would take the whole query here, as it is no longer than a page.
@@ -85,6 +95,11 @@ class LongListAdmin:
 
     paginator = CappedPaginator
     sortable_by = ()
+
+    def said_if_cut(self, request: HttpRequest, found: tuple[QuerySet, bool]) -> tuple[QuerySet, bool]:
+        """For get_search_results: the list says so where a search found more than it shows."""
+        rows, request.lsq_cut = found  # type: ignore[attr-defined]
+        return rows, False
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return LongList

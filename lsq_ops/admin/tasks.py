@@ -5,7 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
@@ -17,7 +17,7 @@ from lsq_ops.admin.paging import LongListAdmin
 from lsq_ops.admin.revealing import RevealingAdmin
 from lsq_ops.admin.upload_page import UploadForm, verdict_page
 from lsq_ops.models import Lead, Task
-from lsq_ops.services import leads
+from lsq_ops.services import finding, leads
 from lsq_ops.services.may import Barred
 from lsq_ops.services.uploads import SAMPLE_ID, normal_id
 
@@ -68,19 +68,13 @@ class TaskAdmin(OnHold, LongListAdmin, RevealingAdmin):
     list_filter = (OpenOrDone,)
     ordering = ("-id",)
     search_fields = ("task_id",)  # shows the search box; get_search_results does the search
-    search_help_text = "Id of a task, a lead or an owner, or words of the name"
+    search_help_text = "Id of a task, a lead or an owner; how its name begins; the owner's name"
     actions = drafting.list_actions("task", "task_id")
     actions_list = ("upload", "refresh_owner")
     actions_detail = ("refresh_this_owner", "hold", "reveal")
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet, term: str) -> tuple[QuerySet, bool]:
-        if not term.strip():
-            return queryset, False
-        if one := normal_id(term):
-            return queryset.filter(Q(task_id=one) | Q(lead_id=one) | Q(owner_id=one)), False
-        for word in term.split()[:5]:
-            queryset = queryset.filter(Q(name__icontains=word) | Q(owner_name__icontains=word))
-        return queryset, False
+        return self.said_if_cut(request, finding.tasks(queryset, term)) if term.strip() else (queryset, False)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Brings the shown tasks' leads in one query: a task names its lead by id only."""

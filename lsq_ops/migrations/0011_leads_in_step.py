@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "LeadSquared user",
                 "ordering": ("name", "id"),
-                "constraints": [models.UniqueConstraint(fields=("account", "user_id"), name="crm_user_once")],
+                "constraints": [models.UniqueConstraint(fields=("user_id", "account"), name="crm_user_once")],
             },
         ),
         migrations.CreateModel(

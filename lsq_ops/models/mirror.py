@@ -25,7 +25,7 @@ class ActivityType(models.Model):
 
 
 class Lead(models.Model):
-    account = models.ForeignKey(Account, models.CASCADE, db_index=False)  # the unique one begins with it
+    account = models.ForeignKey(Account, models.CASCADE, db_index=False)  # of which there is one at a time
     prospect_id = models.CharField(max_length=36)
     number = models.CharField(max_length=50, blank=True)
     first_name = models.CharField(max_length=500, blank=True)
@@ -49,7 +49,7 @@ class Lead(models.Model):
 
     class Meta:
         ordering = ("-id",)
-        constraints = (models.UniqueConstraint(fields=["account", "prospect_id"], name="lead_once"),)
+        constraints = (models.UniqueConstraint(fields=["prospect_id", "account"], name="lead_once"),)
 
     def __str__(self) -> str:
         # Nothing else: Django's admin log, the queue and every message keep str(obj).
@@ -70,7 +70,7 @@ class CrmUser(models.Model):
     class Meta:
         ordering = ("name", "id")
         verbose_name = "LeadSquared user"
-        constraints = (models.UniqueConstraint(fields=["account", "user_id"], name="crm_user_once"),)
+        constraints = (models.UniqueConstraint(fields=["user_id", "account"], name="crm_user_once"),)
 
     def __str__(self) -> str:
         return self.name or self.user_id
@@ -79,18 +79,20 @@ class CrmUser(models.Model):
 class SearchTerm(models.Model):
     """What a lead is found by (`lsq_ops/terms.py`). Bytes, which every database orders alike."""
 
-    lead = models.ForeignKey(Lead, models.CASCADE, related_name="terms")
+    lead = models.ForeignKey(Lead, models.CASCADE, related_name="terms", db_index=False)
     term = models.BinaryField()
 
     class Meta:
+        # One to find leads by a term, one to ask whether a lead that was found has another term too.
         constraints = (models.UniqueConstraint(fields=["term", "lead"], name="term_once"),)
+        indexes = (models.Index(fields=["lead", "term"], name="terms_of_lead"),)
 
     def __str__(self) -> str:
         return f"term {self.pk}"  # the term itself is personal data
 
 
 class Activity(models.Model):
-    # Both have an index below that begins with them; each more is written with every row of every reading.
+    # Each index more is written with every row of every reading.
     account = models.ForeignKey(Account, models.CASCADE, db_index=False)
     lead = models.ForeignKey(Lead, models.CASCADE, db_index=False)
     activity_id = models.CharField(max_length=36)
@@ -107,7 +109,7 @@ class Activity(models.Model):
     class Meta:
         ordering = ("-created_on",)
         verbose_name_plural = "activities"
-        constraints = (models.UniqueConstraint(fields=["account", "activity_id"], name="activity_once"),)
+        constraints = (models.UniqueConstraint(fields=["activity_id", "account"], name="activity_once"),)
         indexes = (models.Index(fields=["lead", "event_code", "created_on"]),)
 
     def __str__(self) -> str:
@@ -121,6 +123,7 @@ class Task(models.Model):
     owner_id = models.CharField(max_length=36, blank=True, db_index=True)
     owner_name = models.CharField(max_length=300, blank=True)
     name = models.CharField(max_length=500, blank=True)
+    name_term = models.BinaryField(null=True, db_index=True, help_text="what it is found by: how its name begins")
     due = models.DateTimeField(null=True)
     completed = models.BooleanField(null=True)
     raw = models.JSONField(default=dict)
@@ -129,8 +132,11 @@ class Task(models.Model):
 
     class Meta:
         ordering = ("-id",)
-        constraints = (models.UniqueConstraint(fields=["account", "task_id"], name="task_once"),)
-        indexes = (models.Index(fields=["lead_id"]),)
+        constraints = (models.UniqueConstraint(fields=["task_id", "account"], name="task_once"),)
+        indexes = (
+            models.Index(fields=["lead_id"]),
+            models.Index(fields=["id"], name="tasks_gone", condition=Q(gone_at__isnull=False)),
+        )
 
     def __str__(self) -> str:
         return self.task_id

@@ -2,24 +2,63 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from lsq_ops import terms
-from lsq_ops.models import Account, Activity, Lead, SearchTerm, Task
+from lsq_ops.models import Account, Activity, CrmUser, Lead, SearchTerm, Task
 
 from .parts import parts
 from .uploads import normal_id
 
+MOST = 1_000  # that a search by words shows: nobody looks through more, and finding all of them takes long
+MOST_TASKS = 10_000  # people take all tasks of a name
+PROBED = 10_000
+OWNERS = 100
+Found = tuple[QuerySet[Any], bool]  # and whether there are more than are shown
 
-def leads(among: QuerySet[Lead], text: str) -> QuerySet[Lead]:
+
+def leads(among: QuerySet[Lead], text: str) -> Found:
     """Those that `text` means: a prospect id, an activity's or task's id, a number, an e-mail, a phone in any notation,
     or words that names begin with."""
     if one := normal_id(text):
-        return among.filter(pk__in=_by_id(one))
-    for ranges in (wanted := terms.asked(text)):
-        among = among.filter(pk__in=SearchTerm.objects.filter(_in(ranges)).values("lead"))
-    return among if wanted else among.none()
+        return among.filter(pk__in=_by_id(one)), False
+    wanted = terms.asked(text)
+    return _shown(among, _with_all(wanted) if wanted else [], MOST)
+
+
+def _with_all(wanted: list[list[terms.Range]]) -> list[int]:
+    """The leads that have a term in each: from those with the rarest one, as many as are shown, and one more."""
+    every = sorted((_having(ranges) for ranges in wanted), key=lambda rows: rows[:PROBED].count())
+    rarest, others = every[0], every[1:]
+    for rows in others:
+        rarest = rarest.filter(Exists(rows.filter(lead=OuterRef("lead"))))
+    return list(rarest.values_list("lead_id", flat=True).distinct()[: MOST + 1])
+
+
+def _having(ranges: list[terms.Range]) -> QuerySet[SearchTerm]:
+    return SearchTerm.objects.filter(_in(ranges)).order_by()
+
+
+def tasks(among: QuerySet[Task], text: str) -> Found:
+    """Those that `text` means: a task's, a lead's or an owner's id, how a task's name begins, or its owner's name."""
+    if one := normal_id(text):
+        return among.filter(Q(task_id=one) | Q(lead_id=one) | Q(owner_id=one)), False
+    owners = CrmUser.objects.all()
+    for word in text.split()[:5]:
+        owners = owners.filter(name__icontains=word)
+    ids: list[int] = []
+    if begins := terms.beginning(text):
+        named = Q(name_term__gte=begins.start, name_term__lt=begins.end)
+        owned = Q(owner_id__in=list(owners.order_by().values_list("user_id", flat=True)[:OWNERS]))
+        for where in (named, owned):  # one index each
+            ids += Task.objects.filter(where).order_by().values_list("pk", flat=True)[: MOST_TASKS + 1]
+    return _shown(among, list(dict.fromkeys(ids)), MOST_TASKS)
+
+
+def _shown(among: QuerySet[Any], ids: list[int], most: int) -> Found:
+    return among.filter(pk__in=ids[:most]), len(ids) > most
 
 
 def _by_id(one: str) -> list[int]:

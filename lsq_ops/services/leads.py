@@ -75,7 +75,7 @@ def add_leads(user: Person, prospect_ids: list[str]) -> Added:
         for lead in added.taken:
             record("lead.added", lead, actor=str(user), prospect_id=lead.prospect_id)
     if added.taken and not ActivityType.objects.filter(account=account).exists():
-        _read_types(account)
+        _read_types_and_users(account)
     subjects = [
         (kind.value, lead.prospect_id) for lead in added.taken for kind in (Subject.LEAD_ACTIVITIES, Subject.LEAD_TASKS)
     ]
@@ -132,9 +132,12 @@ def _found(lead: LeadRecord, in_mirror: bool) -> Found:
     return Found(lead.prospect_id, lead.number, name, lead.email, lead.phone or lead.mobile, in_mirror)
 
 
-def _read_types(account: Account) -> None:
-    """The account's activity types; where LeadSquared doesn't give them, forms offer what the mirror has seen."""
+def _read_types_and_users(account: Account) -> None:
+    """The account's activity types and users; where LeadSquared doesn't give them, forms offer what the mirror has
+    seen."""
     try:
-        mirror.write_types(account, accounts.client(account).activity_types())
+        client = accounts.client(account)
+        mirror.write_types(account, client.activity_types())
+        mirror.write_users(account, client.users())
     except (LeadSquaredError, BudgetSpent):
         return

@@ -35,7 +35,7 @@ ACTIVITY_FIELDS = (
     "lead event_code event_name activity_type created_on modified_on created_by raw read_at gone_at".split()
 )
 TASK_KEY = ("account", "task_id")
-TASK_FIELDS = "lead_id owner_id owner_name name due completed raw read_at gone_at".split()
+TASK_FIELDS = "lead_id owner_id owner_name name name_term due completed raw read_at gone_at".split()
 Row = tuple[Any, ...]
 
 
@@ -206,6 +206,7 @@ def _write_tasks(snapshot: ActivitySnapshot, records: Sequence[TaskRecord], text
             task.owner_id[:36],
             task.owner_name[:300],
             task.name[:500],
+            terms.of_name(task.name),
             task.due,
             task.completed,
             raw,
