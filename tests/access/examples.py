@@ -115,8 +115,9 @@ def _sync(scene: Scene, person: User, address: Address) -> Made:
 
 
 def _crm_user(scene: Scene, person: User, address: Address) -> Made:
-    facts = {"account": scene.world.account, "name": "Ravi", "read_at": db_now()}
-    return CrmUser.objects.create(user_id=scene.task.owner_id, **facts), {"groups": list(owners.GROUPS)}
+    facts = {"name": "Ravi", "read_at": db_now()}
+    user, _ = CrmUser.objects.update_or_create(account=scene.world.account, user_id=scene.task.owner_id, defaults=facts)
+    return user, {"groups": list(owners.GROUPS)}
 
 
 def _no_sync(scene: Scene, person: User, address: Address) -> Made:

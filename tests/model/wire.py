@@ -143,6 +143,7 @@ class Wire:
             "ProspectActivity.svc/Retrieve": self._activities,
             "LeadManagement.svc/RetrieveTaskByLeadId": self._tasks_of_lead,
             "Task.svc/Retrieve": self._tasks_of_owner,
+            "UserManagement.svc/Users.Get": self._users,
         }[path](params, body)
         return answers.good(path, rows, write=False)
 
@@ -160,6 +161,12 @@ class Wire:
 
     def _types(self, params: dict[str, Any], body: dict[str, Any]) -> Any:
         return [{"ActivityEvent": code, "ActivityEventName": name} for code, name in crm.NAMES.items()]
+
+    def _users(self, params: dict[str, Any], body: dict[str, Any]) -> Any:
+        return [
+            {"ID": owner, "FirstName": "Owner", "LastName": str(number), "StatusCode": 0}
+            for number, owner in enumerate(self.stage.crm.owners)
+        ]
 
     def _activities(self, params: dict[str, Any], body: dict[str, Any]) -> Any:
         rows = [crm.activity_row(a) for a in self.stage.crm.of_lead(params["leadId"])]
