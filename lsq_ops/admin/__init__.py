@@ -19,6 +19,7 @@ from lsq_ops.admin import (  # noqa: E402
     syncs,
     tasks,
     trail,
+    uploads,
 )
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "syncs",
     "tasks",
     "trail",
+    "uploads",
 ]

@@ -1,16 +1,19 @@
-"""Activities of the mirrored leads: to look at. They are deleted from a lead's page or from the list of leads."""
+"""Activities of the mirrored leads: to look at. They are deleted from a lead's page, from the list of leads, or by a
+file that names them."""
 
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
 from lsq_ops.admin import face, masking
+from lsq_ops.admin.dialogs import dialog
 from lsq_ops.admin.paging import LongListAdmin
 from lsq_ops.admin.revealing import RevealingAdmin
+from lsq_ops.admin.upload_forms import TEMPLATE, ActivitiesForm, activities_form, received
 from lsq_ops.models import Activity, Lead
 from lsq_ops.services.uploads import normal_id
 
@@ -31,6 +34,7 @@ class ActivityAdmin(LongListAdmin, RevealingAdmin):
     ordering = ("-id",)
     search_fields = ("activity_id",)  # shows the search box; get_search_results does the search
     search_help_text = "Id of an activity or of a lead"
+    actions_list = ("upload",)
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet, term: str) -> tuple[QuerySet, bool]:
         if not term.strip():
@@ -74,3 +78,16 @@ class ActivityAdmin(LongListAdmin, RevealingAdmin):
             ("Read", face.both(obj.read_at)),
             ("Gone", face.both(obj.gone_at) if obj.gone_at else "no, it was there at the last reading"),
         ]
+
+    @dialog(
+        verb="draft",
+        label="Upload activities",
+        icon="upload_file",
+        form=activities_form,
+        template=TEMPLATE,
+        question="A CSV or XLSX file that names activities, by their ids or by a lead and a day in each line. Nothing"
+        " is changed by uploading it.",
+        button="Read the file",
+    )
+    def upload(self, request: HttpRequest, obj: None, form: ActivitiesForm) -> HttpResponse:
+        return received(request, form)

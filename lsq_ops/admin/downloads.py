@@ -18,6 +18,10 @@ QUESTION_OF_LEAD = (
 
 
 def zipped(name: str, export: Callable[[BinaryIO], object]) -> FileResponse:
+    return made(f"{name}.zip", "application/zip", export)
+
+
+def made(name: str, content_type: str, export: Callable[[BinaryIO], object]) -> FileResponse:
     """`export` writes into a file that is gone when the answer has been sent."""
     file = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115  (the response closes it)
     try:
@@ -25,6 +29,6 @@ def zipped(name: str, export: Callable[[BinaryIO], object]) -> FileResponse:
     except BaseException:
         file.close()
         raise
-    response = FileResponse(file, as_attachment=True, filename=f"{name}.zip", content_type="application/zip")
+    response = FileResponse(file, as_attachment=True, filename=name, content_type=content_type)
     response["Cache-Control"] = "no-store"
     return response

@@ -124,6 +124,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _item("Activities", "event_note", _list("activity")),
                 _item("Tasks", "task_alt", _list("task")),
                 _item("LeadSquared users", "badge", _list("crmuser")),
+                _item("Uploads", "upload_file", _list("uploadedlist")),
             ],
         },
         {

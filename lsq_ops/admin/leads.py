@@ -20,7 +20,7 @@ from lsq_ops.admin.base import BaseAdmin, by_post
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.admin.holds import OnHold
 from lsq_ops.admin.paging import LongListAdmin
-from lsq_ops.admin.upload_page import LeadsForm, verdict_page
+from lsq_ops.admin.upload_forms import TEMPLATE, LeadsForm, received
 from lsq_ops.models import Lead
 from lsq_ops.services import finding, leads, reading, report, sight, uploads
 from lsq_ops.services.may import Barred, may
@@ -166,13 +166,12 @@ class LeadAdmin(OnHold, LongListAdmin, BaseAdmin):
         label="Upload leads",
         icon="upload_file",
         form=LeadsForm,
-        template="lsq_ops/upload_form.html",
+        template=TEMPLATE,
         question="A CSV or XLSX file that names leads, one in a line. Nothing is changed by uploading it.",
         button="Read the file",
     )
     def upload(self, request: HttpRequest, obj: None, form: LeadsForm) -> HttpResponse:
-        given = form.cleaned_data
-        return verdict_page(self, request, given["file"], "lead", given["by"], given["column"])
+        return received(request, form)
 
     # --- A lead ---
 

@@ -15,7 +15,7 @@ from lsq_ops.admin.dialogs import dialog
 from lsq_ops.admin.holds import OnHold
 from lsq_ops.admin.paging import LongListAdmin
 from lsq_ops.admin.revealing import RevealingAdmin
-from lsq_ops.admin.upload_page import UploadForm, verdict_page
+from lsq_ops.admin.upload_forms import TEMPLATE, TasksForm, received
 from lsq_ops.models import Lead, Task
 from lsq_ops.services import finding, leads
 from lsq_ops.services.may import Barred
@@ -137,13 +137,13 @@ class TaskAdmin(OnHold, LongListAdmin, RevealingAdmin):
         verb="draft",
         label="Upload task ids",
         icon="upload_file",
-        form=UploadForm,
-        template="lsq_ops/upload_form.html",
+        form=TasksForm,
+        template=TEMPLATE,
         question="A CSV or XLSX file with a column of task ids. Nothing is changed by uploading it.",
         button="Read the file",
     )
-    def upload(self, request: HttpRequest, obj: None, form: UploadForm) -> HttpResponse:
-        return verdict_page(self, request, form.cleaned_data["file"], "task")
+    def upload(self, request: HttpRequest, obj: None, form: TasksForm) -> HttpResponse:
+        return received(request, form)
 
     @dialog(
         verb="refresh_mirror",

@@ -137,7 +137,7 @@ class Activities(LeadKind):
         return ActivitiesForm(
             data,
             initial={"codes": old.get("codes", []), "from_time": old.get("from"), "to_time": old.get("to")},
-            choices=_choices(account),
+            choices=types_of(account),
             picked=selection.record_type == "activity",
             zone=account.time_zone,
         )
@@ -202,7 +202,7 @@ def _records(lead: str, reading: Reading) -> Iterable[Record]:
         )
 
 
-def _choices(account: Account) -> list[tuple[int, str]]:
+def types_of(account: Account) -> list[tuple[int, str]]:
     """Custom types that LeadSquared lists, and those that the mirror has seen on a lead."""
     names = dict(ActivityType.objects.filter(account=account).values_list("code", "name"))
     seen = MirroredActivity.objects.filter(account=account, activity_type=2).order_by()

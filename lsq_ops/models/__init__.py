@@ -21,6 +21,7 @@ from .sign_in import CacheEntry, VotingSuspension
 from .syncing import MirrorSync
 from .talk import Message, StrikeOut
 from .timing import timing
+from .uploads import UploadedLine, UploadedList, UploadedPart
 
 __all__ = [
     "Account",
@@ -65,6 +66,9 @@ __all__ = [
     "TaskClaim",
     "Team",
     "TrailCheck",
+    "UploadedLine",
+    "UploadedList",
+    "UploadedPart",
     "Vote",
     "VotingSuspension",
     "WebhookReceipt",

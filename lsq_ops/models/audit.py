@@ -36,6 +36,7 @@ ACTIONS = frozenset(
         "hold": "set lifted",
         "lead": "added refreshed gone revealed evidence_exported",
         "snapshot": "downloaded",
+        "upload": "read outcome_taken thrown_away",
         "record": "revealed",
         "trail": "verified exported",
     }.items()

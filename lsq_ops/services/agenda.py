@@ -29,6 +29,7 @@ from . import (
     settling,
     syncing,
     trail,
+    uploaded,
     verifying,
 )
 
@@ -104,6 +105,10 @@ def do_one(until: float | None = None) -> bool:
         if call is not None:
             with contained(call, running.put_off):
                 running.send(call)
+            return True
+        if upload := uploaded.claim():  # somebody waits for it, and it asks nothing of LeadSquared
+            with contained(upload):
+                uploaded.step(upload, until)
             return True
         snapshot = reading.claim([Lane.PREVIEW, Lane.MIRROR])
     if snapshot is not None:

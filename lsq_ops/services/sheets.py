@@ -10,6 +10,7 @@ import io
 import zipfile
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, time
 from statistics import mode
 from typing import Any, BinaryIO
 
@@ -62,14 +63,17 @@ class Row:
 
 @dataclass(slots=True)
 class Sheet:
-    """The rows, to be walked once; then `notes` holds what a person should know about how they were read."""
+    """The rows, to be walked once; then `notes` holds what a person should know about how they were read. `total`: how
+    many there are, as far as that can be told before."""
 
     rows: Iterator[Row]
     notes: list[str] = field(default_factory=list)
+    total: int = 0
 
 
-def open_sheet(file: BinaryIO, filename: str) -> Sheet:
-    """The rows of a CSV or XLSX file, told apart by content, not by name. Raises Barred."""
+def open_sheet(file: BinaryIO, wanted: str = "") -> Sheet:
+    """The rows of a CSV or XLSX file, told apart by content, not by name. `wanted`: a workbook's sheet, by its name or
+    number; else the first one that is not hidden. Raises Barred."""
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     head = file.read(4096)
@@ -80,7 +84,7 @@ def open_sheet(file: BinaryIO, filename: str) -> Sheet:
     if not head.strip():
         raise Barred("The file is empty. " + _EXPECTED)
     if head.startswith(b"PK"):
-        return _workbook(file)
+        return _workbook(file, wanted)
     _refuse_strangers(file, head)
     return _text_file(file)
 
@@ -115,6 +119,7 @@ def _text_file(file: BinaryIO) -> Sheet:
     sheet = Sheet(iter(()))
     if encoding == "cp1252":
         sheet.notes.append("The file is not UTF-8; it was read as Windows-1252. Check names with accents.")
+    sheet.total = _count_lines(file)
     separator = _separator(_lines(file, encoding))
     if _quotes_are_whole(file, encoding, separator):
         sheet.rows = _quoted_rows(file, encoding, separator)
@@ -122,6 +127,13 @@ def _text_file(file: BinaryIO) -> Sheet:
         sheet.notes.append("A quotation mark is not closed; the file was read line by line.")
         sheet.rows = _plain_rows(file, encoding, separator)
     return sheet
+
+
+def _count_lines(file: BinaryIO) -> int:
+    """By their ends alone; old Macs' files count as one."""
+    file.seek(0)
+    ends = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(CHUNK), b""))
+    return min(ends + 1, MAX_LINES)
 
 
 def _encoding(file: BinaryIO) -> str:
@@ -197,12 +209,12 @@ def _text_cell(value: str) -> Cell:
 # --- Workbooks ----------------------------------------------------------------------------------------------
 
 
-def _workbook(file: BinaryIO) -> Sheet:
+def _workbook(file: BinaryIO, wanted: str) -> Sheet:
     try:
         archive = zipfile.ZipFile(file)
         _refuse_odd_archives(archive)
         book = openpyxl.load_workbook(file, read_only=True, data_only=False, keep_links=False)
-        return _first_sheet(book)
+        return _sheet_of(book, wanted.strip())
     except Barred:
         raise
     except Exception:  # a parser of hostile files may raise anything
@@ -224,21 +236,34 @@ def _refuse_odd_archives(archive: zipfile.ZipFile) -> None:
         raise Barred("The workbook is too large when unpacked. Save the column of ids alone, as CSV.")
 
 
-def _first_sheet(book: Any) -> Sheet:
+def _sheet_of(book: Any, wanted: str) -> Sheet:
     if not book.worksheets:
         raise Barred("The workbook has no sheet with cells.")
-    chosen = next((sheet for sheet in book.worksheets if sheet.sheet_state == "visible"), book.worksheets[0])
-    notes = []
-    others = len(book.worksheets) - 1
+    chosen = _chosen(book.worksheets, wanted)
+    hidden, notes, others = chosen.sheet_state != "visible", [], len(book.worksheets) - 1
+    if hidden:
+        notes.append(f"The sheet “{chosen.title}”, which was read, is hidden.")
     if others:
         left = "one other sheet was" if others == 1 else f"{others} other sheets were"
         notes.append(f"Only the sheet “{chosen.title}” was read; {left} left out.")
-    return Sheet(_sheet_rows(chosen, notes), notes)
+    return Sheet(_sheet_rows(chosen, notes), notes, max(0, min(chosen.max_row or 0, MAX_LINES)))
+
+
+def _chosen(sheets: list[Any], wanted: str) -> Any:
+    if not wanted:
+        return next((sheet for sheet in sheets if sheet.sheet_state == "visible"), sheets[0])
+    for sheet in sheets:
+        if sheet.title.strip().lower() == wanted.lower():
+            return sheet
+    if wanted.isdecimal() and 1 <= int(wanted) <= len(sheets):
+        return sheets[int(wanted) - 1]
+    there = ", ".join(f"“{sheet.title}”" for sheet in sheets[:10]) + (", …" if len(sheets) > 10 else "")
+    raise Barred(f"The workbook has no sheet “{wanted[:80]}”; it has {there}.")
 
 
 def _sheet_rows(sheet: Any, notes: list[str]) -> Iterator[Row]:
     """The rows that the sheet's XML holds; at their end `notes` gets the hidden ones."""
-    hidden = 0
+    hidden = last = 0
     parsed = _parse(sheet)
     for count in range(MAX_LINES + 1):
         try:
@@ -250,7 +275,8 @@ def _sheet_rows(sheet: Any, notes: list[str]) -> Iterator[Row]:
         if count == MAX_LINES:
             raise Barred(f"The sheet has more than {MAX_LINES:,} rows. Split it.")
         hidden += is_hidden
-        yield Row(number, _in_columns(cells))
+        last = number if last < number <= MAX_LINES else last + 1  # what a row calls itself may be a lie
+        yield Row(last, _in_columns(cells))
     if hidden:
         rows = "One hidden or filtered row is" if hidden == 1 else f"{hidden:,} hidden or filtered rows are"
         notes.append(f"{rows} included.")
@@ -278,6 +304,8 @@ def _sheet_cell(cell: dict[str, Any]) -> Cell:
     value = cell["value"]
     if cell["data_type"] == "f":
         return Cell(str(value)[:500], "formula")
+    if isinstance(value, datetime) and value.time() == time():
+        return Cell(f"{value:%Y-%m-%d}")  # a day: spreadsheets know no other
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return Cell(f"{value:.15g}", "number")
     return Cell(str(value))

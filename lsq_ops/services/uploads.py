@@ -7,17 +7,13 @@ is `Barred`, for a file that can't be read as a list at all.
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
-from lsq_ops.models import Account, Lead, Task
-
-from . import holds
 from .may import Barred
-from .parts import parts
-from .sheets import CHUNK, Cell, Row, open_sheet
+from .sheets import CHUNK, Cell, Row, Sheet, open_sheet
 
 MAX_IDS = 100_000
 MAX_REFUSED = 1_000  # lines that are shown; the rest is counted
@@ -45,8 +41,7 @@ class Refusal(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Upload:
     """`lines`: those that held something, the header left out. `line_of`: id -> its line. `counts`: reason ->
-    refused lines, of which `refused` holds the first `MAX_REFUSED`. `notes`: sentences about the file.
-    `unknown`: ids that the mirror doesn't know, once somebody looked (`check_known`)."""
+    refused lines, of which `refused` holds the first `MAX_REFUSED`. `notes`: sentences about the file."""
 
     ids: list[str]
     lines: int
@@ -56,13 +51,6 @@ class Upload:
     counts: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     line_of: dict[str, int] = field(default_factory=dict)
-    unknown: list[str] = field(default_factory=list)
-
-    @property
-    def source(self) -> dict[str, Any]:
-        """What a selection keeps of it: where the ids came from, nothing of what else the file held."""
-        facts = {"name": self.name, "sha256": self.sha256, "lines": self.lines, "taken": len(self.ids)}
-        return {**facts, "refused": dict(self.counts)}
 
 
 def normal_id(text: str) -> str | None:
@@ -73,19 +61,25 @@ def normal_id(text: str) -> str | None:
 
 def read_ids(file: BinaryIO, filename: str, *, record_type: str) -> Upload:
     """The ids of a CSV or XLSX file's id column. Raises Barred where the file can't be read at all."""
-    sheet = open_sheet(file, filename)
+    sheet = open_sheet(file)
+    sample, rows = begin(sheet)
+    column = id_column(sample, record_type)
+    header = header_of(sample[0], column)
+    reader = _Reader(record_type)
+    for row in chain(sample[1:] if header else sample, rows):
+        if has_text(row):
+            reader.take_cell(row.line, row.cells[column] if column < len(row.cells) else Cell(""))
+    notes = [*sheet.notes, *column_note(sample, column, header)]
+    return reader.upload(digest(file), name_of(filename), notes)
+
+
+def begin(sheet: Sheet) -> tuple[list[Row], Iterator[Row]]:
+    """The first filled rows, by which columns are told apart, and all that follows. Barred where there are none."""
     rows = iter(sheet.rows)
     sample = [row for row in islice(rows, SAMPLE) if has_text(row)]
     if not sample:
         raise Barred("The file holds no filled cell.")
-    column = _id_column(sample, record_type)
-    header = _header(sample[0], column)
-    reader = _Reader(record_type)
-    for row in chain(sample[1:] if header is not None else sample, rows):
-        if has_text(row):
-            reader.take_cell(row.line, row.cells[column] if column < len(row.cells) else Cell(""))
-    notes = [*sheet.notes, *_column_note(sample, column, header)]
-    return reader.upload(digest(file), short(filename.replace("\\", "/").rsplit("/", 1)[-1]), notes)
+    return sample, rows
 
 
 def read_text(text: str, *, record_type: str) -> Upload:
@@ -95,35 +89,6 @@ def read_text(text: str, *, record_type: str) -> Upload:
         if line.strip(_AROUND):
             reader.take_line(number, line)
     return reader.upload(hashlib.sha256(text.encode("utf-8", "replace")).hexdigest(), "pasted text", [])
-
-
-def check_known(upload: Upload, account: Account, *, record_type: str) -> Upload:
-    """The same upload without the ids that the mirror doesn't know or are on hold, a sentence for each."""
-    known, held = _known(account, record_type, upload.ids), holds.reasons(account, upload.ids)
-    unknown = [one for one in upload.ids if one not in known and one not in held]
-    reader = _Reader(record_type, counts=Counter(upload.counts), refused=list(upload.refused))
-    for one in upload.ids:
-        if one in held:
-            reader.refuse("on hold", upload.line_of[one], one, f"on hold: {held[one]}")
-        elif one not in known:
-            reader.refuse("not in the mirror", upload.line_of[one], one, _UNKNOWN[record_type])
-        else:
-            reader.line_of[one] = upload.line_of[one]
-    taken: dict[str, Any] = {"ids": list(reader.line_of), "line_of": reader.line_of, "unknown": unknown}
-    return replace(upload, counts=dict(reader.counts), refused=sorted(reader.refused), **taken)
-
-
-_UNKNOWN = {
-    "lead": "not in the mirror; add the lead first",
-    "task": "not in the mirror; refresh its owner first, then upload again",
-}
-
-
-def _known(account: Account, record_type: str, ids: list[str]) -> set[str]:
-    model, key = {"lead": (Lead, "prospect_id"), "task": (Task, "task_id")}[record_type]
-    rows = model._default_manager.filter(account=account, gone_at__isnull=True)
-    found = (rows.filter(**{f"{key}__in": part}).values_list(key, flat=True) for part in parts(ids))
-    return set(chain.from_iterable(found))
 
 
 # --- One line -----------------------------------------------------------------------------------------------
@@ -143,7 +108,7 @@ class _Reader:
         if one:
             self._keep(line, one)
         else:
-            self.refuse("not an id", line, cell.text, self._why(cell))
+            self.refuse("not an id", line, cell.text, why_no_id(self.record_type, cell))
 
     def take_line(self, line: int, text: str) -> None:
         self.lines += 1
@@ -155,7 +120,7 @@ class _Reader:
         elif ids:
             self.refuse("not an id", line, text, "an id and something else; expected ids alone")
         else:
-            self.refuse("not an id", line, text, self._why(Cell(text.strip())))
+            self.refuse("not an id", line, text, why_no_id(self.record_type, Cell(text.strip())))
 
     def _keep(self, line: int, one: str) -> None:
         if one in self.line_of:
@@ -170,26 +135,32 @@ class _Reader:
         if len(self.refused) < MAX_REFUSED:
             self.refused.append(Refusal(line, short(text), sentence))
 
-    def _why(self, cell: Cell) -> str:
-        name, text = NAMES[self.record_type], cell.text.strip(_AROUND)
-        if not text:
-            return f"the cell of the {name} id is empty"
-        if cell.kind == "formula" or text.startswith("="):
-            return "a formula, not an id; paste the column again as values"
-        if is_rounded(text) or (cell.kind == "number" and len(text) > 11):
-            return "the spreadsheet rounded this number; format the column as text and enter the ids again"
-        article = "an" if name[0] in "aeiou" else "a"
-        return f"“{short(text)}” is not {article} {name} id; expected something like {SAMPLE_ID}"
-
     def upload(self, sha256: str, name: str, notes: list[str]) -> Upload:
         return Upload(
             list(self.line_of), self.lines, self.refused, sha256, name, dict(self.counts), notes, self.line_of
         )
 
 
+def why_no_id(record_type: str, cell: Cell) -> str:
+    name, text = NAMES[record_type], cell.text.strip(_AROUND)
+    if not text:
+        return f"the cell of the {name} id is empty"
+    if cell.kind == "formula" or text.startswith("="):
+        return "a formula, not an id; paste the column again as values"
+    if is_rounded(text) or (cell.kind == "number" and len(text) > 11):
+        return "the spreadsheet rounded this number; format the column as text and enter the ids again"
+    article = "an" if name[0] in "aeiou" else "a"
+    return f"“{short(text)}” is not {article} {name} id; expected something like {SAMPLE_ID}"
+
+
 def is_rounded(text: str) -> bool:
     """9.19E+11: a number of which a spreadsheet kept the beginning."""
     return bool(_ROUNDED.match(text))
+
+
+def name_of(filename: str) -> str:
+    """Without folders, and as short as a page shows it."""
+    return short(filename.replace("\0", "").replace("\\", "/").rsplit("/", 1)[-1]) or "file"
 
 
 def short(text: str, length: int = 80) -> str:
@@ -204,7 +175,7 @@ def has_text(row: Row) -> bool:
     return any(cell.text.strip() for cell in row.cells)
 
 
-def _id_column(sample: list[Row], record_type: str) -> int:
+def id_column(sample: list[Row], record_type: str) -> int:
     """The column whose cells look most like ids. Exports hold several (task, lead, owner): among columns
     that are as full of ids, the one that a header names, then the one that repeats itself least."""
     width = max(len(row.cells) for row in sample)
@@ -231,13 +202,13 @@ def _resembles(text: str) -> float:
     return sum(sign in "0123456789abcdefABCDEF-" for sign in text[:100]) / max(len(text), 36)
 
 
-def _header(first: Row, column: int) -> str | None:
-    """The header's text, where the first row is one: no id in the column, but a word that names ids."""
+def header_of(first: Row, column: int) -> str:
+    """The header's text, where the first row is one: no id in the column, but a word that names ids. Else empty."""
     text = first.cells[column].text.strip(_AROUND) if column < len(first.cells) else ""
-    return text if text and not normal_id(text) and _HEADER_WORD.search(text) else None
+    return text if text and not normal_id(text) and _HEADER_WORD.search(text) else ""
 
 
-def _column_note(sample: list[Row], column: int, header: str | None) -> Iterable[str]:
+def column_note(sample: list[Row], column: int, header: str) -> Iterable[str]:
     if max(len(row.cells) for row in sample) > 1:
         called = f" “{short(header)}”" if header else ""
         yield f"The ids were taken from column {letters(column)}{called}."

@@ -23,6 +23,7 @@ from lsq_ops.models import (
     Policy,
     Selection,
     Team,
+    UploadedList,
     db_now,
     guards,
 )
@@ -120,6 +121,18 @@ def _crm_user(scene: Scene, person: User, address: Address) -> Made:
     return user, {"groups": list(owners.GROUPS)}
 
 
+def _upload(scene: Scene, person: User, address: Address) -> Made:
+    """Their own: the uploads of others are not there for anybody."""
+    facts = {"name": "ids.csv", "sha256": "0" * 64, "size": 3, "names": "lead", "made_at": db_now()}
+    counts = {"not in the mirror": 1}
+    upload = UploadedList.objects.create(
+        account=scene.world.account, user=person, read_at=db_now(), counts=counts, lines=1, last_line=1, **facts
+    )
+    upload.parts.create(number=0, data=WELL_KNOWN["chen"].encode())
+    upload.judged.create(line=1, verdict="not in the mirror", ids=[WELL_KNOWN["chen"]])
+    return upload, {}
+
+
 def _no_sync(scene: Scene, person: User, address: Address) -> Made:
     return 1, {}
 
@@ -130,6 +143,7 @@ BY_MODEL: dict[str, Callable[[Scene, User, Address], Made]] = {
     "mirrorsync": _sync,
     "crmuser": _crm_user,
     "selection": _selection,
+    "uploadedlist": _upload,
     "user": _user,
     "task": lambda scene, person, address: (scene.task, {"owner": scene.task.owner_id}),
 }
@@ -239,5 +253,9 @@ EXAMPLES: dict[str, Callable[[Scene, User, Address], Made]] = {
     f"{REQUEST}/remaining/": _stopped,
     f"{REQUEST}/restore_help/": _gone,
     "admin/lsq_ops/lead/upload/": lambda scene, person, address: (1, {"file": _file(LEAD)}),
+    "admin/lsq_ops/activity/upload/": lambda scene, person, address: (
+        1,
+        {"file": _file(LEAD), "what_for": "activity"},
+    ),
     "admin/lsq_ops/task/upload/": lambda scene, person, address: (1, {"file": _file(scene.task.task_id)}),
 }

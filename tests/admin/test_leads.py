@@ -12,8 +12,10 @@ from django.urls import reverse
 from lsq_ops import kinds
 from lsq_ops.admin import masking
 from lsq_ops.admin.leads import web_address
-from lsq_ops.models import Activity, ActivitySnapshot, AuditEvent, Hold, Lead, Selection, Task, db_now
+from lsq_ops.models import Activity, ActivitySnapshot, AuditEvent, Hold, Lead, Selection, Task, UploadedList, db_now
 from lsq_ops.sandbox.world import BULK_OWNER_ID, WELL_KNOWN
+from lsq_ops.services import uploaded
+from tests.world import SITE_VISIT
 
 LEADS = "/admin/lsq_ops/lead/"
 HOSTILE = '<script>alert("x")</script>\u202egnp.exe'
@@ -326,9 +328,9 @@ def test_no_tick_is_a_sentence(world):
 # --- Files --------------------------------------------------------------------------------------------------
 
 
-def upload(user, content, model="task", name="ids.csv"):
+def upload(user, content, model="task", name="ids.csv", **given):
     file = SimpleUploadedFile(name, content if isinstance(content, bytes) else content.encode())
-    return client_of(user).post(f"/admin/lsq_ops/{model}/upload/", {"file": file})
+    return client_of(user).post(f"/admin/lsq_ops/{model}/upload/", {"file": file, **given}, follow=True)
 
 
 def test_a_file_of_tasks_becomes_a_selection_with_a_verdict_for_each_bad_line(world):
@@ -339,26 +341,83 @@ def test_a_file_of_tasks_becomes_a_selection_with_a_verdict_for_each_bad_line(wo
     stranger = str(uuid.uuid4())
     answer = upload(world.rita, "\n".join(["TaskID", ids[0], ids[1], ids[0], "abc", stranger, ids[2]]))
     said = words(answer)
-    assert "6 lines: 2 taken · 1 twice · 1 not an id · 1 not in the mirror · 1 on hold" in said
-    assert "5 abc “abc” is not a task id" in said
-    assert f"6 {stranger} not in the mirror; refresh its owner first" in said
-    assert f"7 {ids[2]} on hold: audit" in said
+    assert "6 lines: 2 taken · 1 twice · 1 not an id · 1 not in the mirror · 1 on hold, 2 tasks in all" in said
+    assert "5 abc not an id “abc” is not a task id" in said
+    assert f"6 {stranger} not in the mirror not in the mirror; read its owner's tasks first" in said
+    assert f"7 {ids[2]} on hold on hold: audit" in said
     selection = Selection.objects.get()
     assert (selection.record_type, selection.ids) == ("task", ids[:2])
     assert reverse("admin:lsq_ops_selection_draft", args=[selection.pk, "tasks"]) in answer.content.decode()
     assert selection.source["name"] == "ids.csv"
-    assert "abc" not in str(selection.source)  # nothing else of the file is kept
+    assert "abc" not in str(selection.source)  # nothing else of the file goes with it
+    page = answer.redirect_chain[-1][0]
+    only = words(client_of(world.rita).get(page, {"verdict": "on hold"}))
+    assert f"7 {ids[2]} on hold" in only and "abc" not in only
 
 
-def test_a_file_of_leads_offers_every_kind_and_adds_the_missing(world):
+def test_a_file_of_leads_offers_every_kind_and_reads_the_missing(world):
     (asha,) = world.mirror_leads("asha")
     answer = upload(world.rita, f"ProspectID\n{asha.prospect_id}\n{WELL_KNOWN['bruno']}", "lead")
     said = words(answer)
     assert "1 taken · 1 not in the mirror" in said
     assert all(kind.action in said for kind in kinds.every() if kind.picks == "lead")
-    adding = re.search(r'href="([^"]+read_leads/)"', answer.content.decode())[1]
-    client_of(world.rita).post(adding)
+    assert "Read 1 missing lead" in said
+    page, client = answer.redirect_chain[-1][0], client_of(world.rita)
+    asking = client.post(page.replace("change/", "add_missing/"))
+    client.post(asking.url)
     assert Lead.objects.filter(prospect_id=WELL_KNOWN["bruno"]).exists()
+    said = words(client.post(page.replace("change/", "read_again/"), follow=True))
+    assert "2 taken , 2 leads in all" in said and "missing lead" not in said
+
+
+def test_a_file_of_leads_and_days_becomes_a_draft_of_their_activities(world):
+    (asha,) = world.mirror_leads("asha")
+    visit = asha.activity_set.filter(event_code=SITE_VISIT, gone_at=None).first()
+    text = f"Number,When\n{asha.number},{visit.created_on:%Y-%m-%dT%H:%M:%SZ}\n{asha.number},never\n"
+    given = {"what_for": "day", "by": "number", "column": "", "codes": []}
+    assert "Choose at least one" in words(upload(world.rita, text, "activity", **given))
+    said = words(upload(world.rita, text, "activity", **{**given, "codes": [SITE_VISIT]}))
+    assert "1 taken · 1 no day, 1 activity in all" in said
+    assert "Days were taken from column B “When”" in said
+    client = client_of(world.rita)
+    selection = Selection.objects.get()
+    form = client.get(reverse("admin:lsq_ops_selection_draft", args=[selection.pk, "activities"]))
+    assert "1 activity from ids.csv" in words(form)
+
+
+def test_an_upload_is_there_for_its_owner_alone(world):
+    answer = upload(world.rita, "TaskID\nabc")
+    page = answer.redirect_chain[-1][0]
+    assert "ids.csv" in words(client_of(world.rita).get("/admin/lsq_ops/uploadedlist/"))
+    for other in (world.vera, world.omar, world.aida):
+        assert "ids.csv" not in words(client_of(other).get("/admin/lsq_ops/uploadedlist/"))
+        assert client_of(other).get(page).status_code == 404
+        assert client_of(other).post(page.replace("change/", "outcome/")).status_code == 404
+
+
+def test_a_long_file_shows_how_far_it_is_and_then_its_lines(world, monkeypatch):
+    monkeypatch.setattr(uploaded, "BATCH", 100)
+    monkeypatch.setattr(uploaded, "AT_ONCE", -1)
+    answer = upload(world.rita, "".join(f"{uuid.uuid4()}\n" for _ in range(250)))
+    assert "line 100 of about 251" in words(answer)
+    assert "data-live hx-get" in answer.content.decode() and answer["X-Live"]
+    world.work()
+    page = answer.redirect_chain[-1][0]
+    said = words(client_of(world.rita).get(page, {"page": 3}))
+    assert "250 lines: 250 not in the mirror" in said and "201 to 250 of 250" in said
+    assert "data-live hx-get" not in client_of(world.rita).get(page).content.decode()
+
+
+def test_the_file_comes_back_with_outcomes_or_is_thrown_away(world):
+    answer = upload(world.rita, "TaskID;Note\nabc;=1+1")
+    page, client = answer.redirect_chain[-1][0], client_of(world.rita)
+    assert "The file comes back as CSV" in words(client.get(page.replace("change/", "outcome/")))
+    file = client.post(page.replace("change/", "outcome/"))
+    assert 'filename="upload-' in file["Content-Disposition"] and "no-store" in file["Cache-Control"]
+    assert "2,not an id," in (text := b"".join(file.streaming_content).decode()) and "abc,'=1+1" in text
+    assert "The file and its lines were thrown away" in words(
+        client.post(page.replace("change/", "throw_away/"), follow=True)
+    )
 
 
 @pytest.mark.parametrize(
@@ -371,17 +430,17 @@ def test_a_file_of_leads_offers_every_kind_and_adds_the_missing(world):
         (b"\0\1\2\3", "neither text nor a workbook"),
     ],
 )
-@pytest.mark.parametrize("model", ["task", "lead"])
+@pytest.mark.parametrize("model", ["task", "lead", "activity"])
 def test_a_file_that_is_no_list_is_a_sentence(world, model, content, said):
-    answer = upload(world.rita, content, model)
+    answer = upload(world.rita, content, model, **({"what_for": "activity"} if model == "activity" else {}))
     assert answer.status_code == 409
     assert said in words(answer)
-    assert not Selection.objects.exists()
+    assert not Selection.objects.exists() and not UploadedList.objects.exists()
 
 
 def test_a_file_with_no_good_line_offers_nothing(world):
     answer = upload(world.rita, "TaskID\nabc\n<script>alert(1)</script>")
-    assert "0 taken · 2 not an id" in words(answer)
+    assert "2 lines: 2 not an id" in words(answer)
     assert "<script>alert" not in answer.content.decode()
     assert not Selection.objects.exists()
 
@@ -449,4 +508,4 @@ def test_a_workbook_is_read_through_the_door(world):
     book.save(file)
     said = words(upload(world.rita, file.getvalue(), name="tasks.xlsx"))
     assert "2 lines: 1 taken · 1 not an id" in said
-    assert "3 =B2 a formula, not an id" in said
+    assert "3 =B2 not an id a formula, not an id" in said

@@ -18,6 +18,7 @@ from lsq_ops.models import (
     MirrorSync,
     RequestVersion,
     Task,
+    UploadedList,
     audited,
     db_now,
     guards,
@@ -75,6 +76,16 @@ def holds(world, number):
         )
 
 
+def uploads(world, number):
+    now = db_now()
+    for user in (world.rita, world.arun):
+        for _ in range(number):
+            UploadedList.objects.create(
+                account=world.account, user=user, name="ids.csv", sha256="0" * 64, size=1, made_at=now, names="lead",
+                read_at=now,
+            )  # fmt: skip
+
+
 def people(world, number):
     for one in range(number):
         user = User.objects.create(username=f"person{one}{uuid.uuid4().hex[:6]}", is_staff=True)
@@ -110,6 +121,7 @@ ROWS = {
     "crmuser": crm_users,
     "mirrorsync": syncs,
     "hold": holds,
+    "uploadedlist": uploads,
     "user": people,
     "auditevent": events,
 }

@@ -9,7 +9,6 @@ import openpyxl
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
 
-from lsq_ops.models import Account, Hold, Lead, Task, db_now
 from lsq_ops.services import sheets, uploads
 from lsq_ops.services.may import Barred
 
@@ -273,30 +272,43 @@ def test_what_django_hands_over_can_be_read(content: bytes) -> None:
         assert not file.closed
 
 
-# --- Against the mirror ------------------------------------------------------------------------------------
+# --- Sheets ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.django_db
-def test_ids_that_the_mirror_does_not_know_or_that_are_on_hold_get_a_sentence() -> None:
-    account = Account.objects.create(host="http://127.0.0.1:9", created_at=db_now())
-    for one in (ONE, TWO):
-        Task.objects.create(account=account, task_id=one, read_at=db_now())
-    Hold.objects.create(
-        account=account, record_type="task", record_id=TWO, reason="court case", set_by="pia", set_at=db_now()
+def sheet_of(content: bytes, wanted: str) -> tuple[list[str], list[str]]:
+    sheet = sheets.open_sheet(io.BytesIO(content), wanted)
+    return [row.cells[0].text for row in sheet.rows], sheet.notes
+
+
+def two_sheets() -> bytes:
+    book = openpyxl.Workbook()
+    book.active.title = "First"
+    book.active.append([ONE])
+    other = book.create_sheet("Second one")
+    other.append([TWO])
+    other.sheet_state = "hidden"
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("wanted", ["Second one", " second ONE ", "2"])
+def test_a_sheet_is_chosen_by_name_or_number_and_a_hidden_one_is_announced(wanted: str) -> None:
+    assert sheet_of(two_sheets(), wanted) == (
+        [TWO],
+        [
+            "The sheet “Second one”, which was read, is hidden.",
+            "Only the sheet “Second one” was read; one other sheet was left out.",
+        ],
     )
-    upload = read(f"TaskID\n{THREE}\n{ONE}\nabc\n{TWO}")
-    checked = uploads.check_known(upload, account, record_type="task")
-    assert checked.ids == [ONE]
-    assert sentences(checked) == {
-        2: "not in the mirror; refresh its owner first, then upload again",
-        4: f"“abc” is not a task id; expected something like {uploads.SAMPLE_ID}",
-        5: "on hold: court case",
-    }
-    assert checked.source["refused"] == {"not an id": 1, "on hold": 1, "not in the mirror": 1}
+    assert sheet_of(two_sheets(), "")[0] == [ONE]
 
 
-@pytest.mark.django_db
-def test_a_lead_that_is_gone_is_not_known() -> None:
-    account = Account.objects.create(host="http://127.0.0.1:9", created_at=db_now())
-    Lead.objects.create(account=account, prospect_id=ONE, read_at=db_now(), gone_at=db_now())
-    assert uploads.check_known(read(ONE, record_type="lead"), account, record_type="lead").ids == []
+def test_a_sheet_that_is_not_there_is_a_sentence_with_those_that_are() -> None:
+    with pytest.raises(Barred, match="no sheet “Third”; it has “First”, “Second one”"):
+        sheet_of(two_sheets(), "Third")
+
+
+def test_how_many_lines_there_are_is_told_before_they_are_read() -> None:
+    assert sheets.open_sheet(io.BytesIO(f"{ONE}\n{TWO}\n".encode())).total == 3
+    assert sheets.open_sheet(io.BytesIO(workbook([[ONE], [TWO]]))).total == 2

@@ -1,0 +1,352 @@
+"""An uploaded list from its file to a selection: kept in parts, judged a batch at a time by whoever has time, resumed
+where it stood; and the same file back, with what became of every line."""
+
+import hashlib
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from itertools import chain
+from typing import Any, BinaryIO, cast
+
+from django.db.models import Q, QuerySet
+
+from lsq_ops.models import (
+    DeletionItem,
+    DeletionRequest,
+    RequestVersion,
+    Selection,
+    UploadedLine,
+    UploadedList,
+    UploadedPart,
+    audited,
+    db_now,
+    record,
+    timing,
+)
+from lsq_ops.queue import ring
+
+from . import accounts, drafting, sheets, spreadsheet, uploads
+from .judging import BATCH, NOT_READ, TAKEN, UNKNOWN, Judge, Line
+from .may import Barred, Person, need
+from .parts import parts
+from .sheets import Row
+
+AT_ONCE = 2  # seconds that whoever uploads waits: most lists are read by then
+SLICE = 10  # seconds of a worker, before it looks for what is more urgent
+TRIES = 5
+MAX_LINES = 200_000
+_READ_FIRST = (UNKNOWN, NOT_READ)
+
+
+def receive(user: Person, file: BinaryIO, filename: str, *, names: str, how: dict[str, Any]) -> UploadedList:
+    """Keep the file, and begin to read it. Barred (and nothing is kept) where it is no list, or lacks the columns.
+
+    `names` and `how` as services/judging.py takes them; `how["sheet"]`: a workbook's sheet, by name or number.
+    """
+    need(user, "draft")
+    account = accounts.current_account()
+    sheet = sheets.open_sheet(file, how.get("sheet", ""))
+    sample, _ = uploads.begin(sheet)
+    judge = Judge(account, names, how, sample)
+    how = {**how, "order": judge.days.order} if judge.days else how
+    with audited():
+        now = db_now()
+        upload = UploadedList.objects.create(
+            account=account,
+            user=user,
+            name=uploads.name_of(filename),
+            sha256="",
+            size=0,
+            made_at=now,
+            names=names,
+            how=how,
+            total=sheet.total,
+            notes=[*sheet.notes, *judge.notes],
+            claimed_until=now + timedelta(seconds=timing().claim_lease),
+        )
+        _keep(upload, file)
+    step(upload, time.monotonic() + AT_ONCE)
+    upload.refresh_from_db()
+    return upload
+
+
+def _keep(upload: UploadedList, file: BinaryIO) -> None:
+    file.seek(0)
+    digest = hashlib.sha256()
+    for number, data in enumerate(iter(lambda: file.read(sheets.CHUNK), b"")):
+        digest.update(data)
+        upload.size += len(data)
+        UploadedPart.objects.create(upload=upload, number=number, data=data)
+    upload.sha256 = digest.hexdigest()
+    upload.save(update_fields=["sha256", "size"])
+
+
+def _file(upload: UploadedList) -> BinaryIO:
+    """As it came; gone when it is closed."""
+    file = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115  (whoever asked closes it)
+    for number in upload.parts.order_by("number").values_list("number", flat=True):
+        file.write(bytes(upload.parts.values_list("data", flat=True).get(number=number)))
+    file.seek(0)
+    return file
+
+
+# --- Reading it ---------------------------------------------------------------------------------------------
+
+
+def claim() -> UploadedList | None:
+    """The next upload to read, ours for the time of a lease; None where none is."""
+    now = db_now()
+    due = UploadedList.objects.filter(read_at__isnull=True).filter(Q(claimed_until=None) | Q(claimed_until__lt=now))
+    upload = due.select_related("account").order_by("pk").first()
+    if upload is None:
+        return None
+    lease = now + timedelta(seconds=timing().claim_lease)
+    if not _ours(upload).update(claimed_until=lease, tries=upload.tries + 1):
+        return None
+    upload.claimed_until, upload.tries = lease, upload.tries + 1
+    return upload
+
+
+def _ours(upload: UploadedList) -> QuerySet[UploadedList]:
+    """The row, while it is read by nobody but us."""
+    return UploadedList.objects.filter(pk=upload.pk, read_at__isnull=True, claimed_until=upload.claimed_until)
+
+
+def step(upload: UploadedList, until: float | None = None) -> None:
+    """Judge its next lines; at least one batch, then until the time is over."""
+    until = time.monotonic() + SLICE if until is None else min(until, time.monotonic() + SLICE)
+    if upload.tries > TRIES:
+        _end(upload, "It takes too long to read. Save the columns that matter alone, as CSV.", [])
+        return
+    with _file(upload) as file:
+        try:
+            _judge_on(upload, file, until)
+        except Barred as no:
+            _end(upload, str(no), upload.notes)
+
+
+def _judge_on(upload: UploadedList, file: BinaryIO, until: float) -> None:
+    sheet = sheets.open_sheet(file, upload.how.get("sheet", ""))
+    sample, rest = uploads.begin(sheet)
+    judge = Judge(upload.account, upload.names, upload.how, sample, _seen(upload))
+    rows = chain(sample[1:] if judge.has_header else sample, rest)
+    for batch in parts((row for row in rows if row.line > upload.last_line and uploads.has_text(row)), BATCH):
+        if upload.lines + len(batch) > MAX_LINES:
+            raise Barred(f"More than {MAX_LINES:,} lines at once. Split the file.")
+        if not _keep_lines(upload, judge.judge(batch)):
+            return  # our lease ran out, and somebody else reads on
+        if time.monotonic() > until:
+            _hand_over(upload)
+            return
+    _end(upload, "", [*sheet.notes, *judge.notes])
+
+
+def _seen(upload: UploadedList) -> dict[str, int]:
+    taken = upload.judged.filter(verdict=TAKEN, line__lte=upload.last_line).order_by("line")
+    return {one: line for line, ids in taken.values_list("line", "ids").iterator() for one in ids}
+
+
+def _keep_lines(upload: UploadedList, lines: list[Line]) -> bool:
+    """One batch, one transaction: the lines, and how far it came. False where it is no longer ours."""
+    counts = Counter(upload.counts)
+    counts.update(line.verdict for line in lines)
+    lease = db_now() + timedelta(seconds=timing().claim_lease)
+    facts = {"last_line": lines[-1].line, "lines": upload.lines + len(lines), "counts": dict(counts), "tries": 0}
+    with audited():
+        if not _ours(upload).update(claimed_until=lease, **facts):
+            return False
+        UploadedLine.objects.bulk_create(
+            [
+                UploadedLine(
+                    upload=upload,
+                    line=one.line,
+                    verdict=one.verdict,
+                    text=one.text.replace("\0", ""),
+                    why=one.why[:300].replace("\0", ""),
+                    ids=one.ids,
+                )
+                for one in lines
+            ],
+            batch_size=500,
+        )
+    for name, value in {"claimed_until": lease, **facts}.items():
+        setattr(upload, name, value)
+    return True
+
+
+def _hand_over(upload: UploadedList) -> None:
+    """The rest is read by whoever is free."""
+    if _ours(upload).update(claimed_until=None):
+        ring("work")
+
+
+def _end(upload: UploadedList, why: str, notes: list[str]) -> None:
+    """It is read; what it takes is frozen as a selection."""
+    with audited():
+        if not _ours(upload).select_for_update(no_key=True).exists():
+            return
+        facts: dict[str, Any] = {"read_at": db_now(), "why": why[:300], "notes": notes, "claimed_until": None}
+        if not why and upload.counts.get(TAKEN):
+            facts["selection"] = _selection(upload, upload.record_type, list(_seen(upload)))
+        _ours(upload).update(**facts)
+        record(
+            "upload.read",
+            upload,
+            actor=upload.user.get_username(),
+            sha256=upload.sha256,
+            lines=upload.lines,
+            taken=upload.counts.get(TAKEN, 0),
+            whole=not why,
+        )
+
+
+def _selection(upload: UploadedList, record_type: str, ids: list[str]) -> Selection:
+    facts = {"account": upload.account, "user": upload.user, "made_at": db_now()}
+    return Selection.objects.create(record_type=record_type, ids=ids, source=upload.source(), **facts)
+
+
+# --- By its owner -------------------------------------------------------------------------------------------
+
+
+def own(user: Person, upload: UploadedList) -> None:
+    """Whoever uploaded it works with it; to others it isn't there."""
+    need(user, "draft", upload)
+    if upload.user_id != user.pk:
+        raise Barred("This was uploaded by somebody else.")
+
+
+def to_read(upload: UploadedList) -> int:
+    """How many leads its lines name that must be read first."""
+    if upload.record_type == "task" or upload.names == "activity":
+        return 0
+    return sum(upload.counts.get(verdict, 0) for verdict in _READ_FIRST)
+
+
+def select_to_read(user: Person, upload: UploadedList) -> Selection:
+    """Those leads, as a selection. Barred where their ids aren't known."""
+    own(user, upload)
+    need(user, "refresh_mirror")
+    lines = upload.judged.filter(verdict__in=_READ_FIRST).order_by("line").values_list("ids", flat=True)
+    ids = list(dict.fromkeys(chain.from_iterable(lines.iterator())))
+    if not ids:
+        raise Barred("None of these lines gives a lead's id: look for them in LeadSquared, and add them there.")
+    return drafting.select(user, "lead", ids, upload.source())
+
+
+def read_again(user: Person, upload: UploadedList) -> None:
+    """Judge the same file by what the mirror has now."""
+    own(user, upload)
+    with audited():
+        if not upload.parts.exists():
+            raise Barred("The file isn't kept any more; upload it again.")
+        fresh: dict[str, Any] = {"read_at": None, "why": "", "last_line": 0, "lines": 0, "counts": {}, "tries": 0}
+        lease = db_now() + timedelta(seconds=timing().claim_lease)
+        rows = UploadedList.objects.filter(pk=upload.pk, read_at__isnull=False)
+        if not rows.update(**fresh, selection=None, claimed_until=lease):
+            raise Barred("It is being read.")
+        upload.judged.all().delete()
+    upload.refresh_from_db()
+    step(upload, time.monotonic() + AT_ONCE)
+
+
+def throw_away(user: Person, upload: UploadedList) -> None:
+    """The file and its lines, not what was made of them: what was picked and asked stays."""
+    own(user, upload)
+    with audited():
+        now = db_now()
+        rows = UploadedList.objects.filter(pk=upload.pk, thrown_at__isnull=True)
+        if not rows.update(thrown_at=now, read_at=upload.read_at or now, claimed_until=None):
+            raise Barred("It was thrown away before.")
+        upload.parts.all().delete()
+        upload.judged.all().delete()
+        record("upload.thrown_away", upload, actor=str(user), sha256=upload.sha256)
+
+
+# --- The file back ------------------------------------------------------------------------------------------
+
+OUTCOMES = dict(DeletionItem.Outcome.choices)
+
+
+def outcome_file(user: Person, upload: UploadedList, into: BinaryIO) -> None:
+    """The file as CSV, with each line's verdict and what became of what it took; our columns first."""
+    own(user, upload)
+    if upload.read_at is None:
+        raise Barred("It is still being read.")
+    if not upload.parts.exists():
+        raise Barred("The file isn't kept any more.")
+    requests = list(requests_of(upload))
+    with audited():
+        record("upload.outcome_taken", upload, actor=str(user), sha256=upload.sha256, requests=[r.pk for r in requests])
+    with _file(upload) as file:
+        heading, rows = _rows(upload, file)
+        header = ["LSQ Ops: line", "verdict", "why", "requests", "outcome", *heading]
+        told = _told(upload, rows, requests)
+        about = f"{upload.name} (SHA-256 {upload.sha256})"
+        for data in spreadsheet.lines(header, told, about=about, by=str(user), at=db_now()):
+            into.write(data)
+    into.seek(0)
+
+
+def requests_of(upload: UploadedList) -> QuerySet[DeletionRequest]:
+    """Those that were made from it, and their clones."""
+    versions = RequestVersion.objects.filter(source__upload=upload.pk)
+    return DeletionRequest.objects.filter(pk__in=versions.values("request")).order_by("pk")
+
+
+def _rows(upload: UploadedList, file: BinaryIO) -> tuple[list[str], Iterable[Row]]:
+    """The file's heading, and the rows below it."""
+    sheet = sheets.open_sheet(file, upload.how.get("sheet", ""))
+    sample, rest = uploads.begin(sheet)
+    has_header = Judge(upload.account, upload.names, upload.how, sample).has_header
+    heading = [cell.text for cell in sample[0].cells] if has_header else []
+    return heading, chain(sample[1:] if has_header else sample, rest)
+
+
+def _told(upload: UploadedList, rows: Iterable[Row], requests: list[DeletionRequest]) -> Iterator[list[Any]]:
+    """The file's rows and their verdicts walk side by side: both are in the order of the lines."""
+    versions = {request.version.pk: request for request in requests}
+    for batch in parts((row for row in rows if uploads.has_text(row)), BATCH):
+        judged = upload.judged.filter(line__gte=batch[0].line, line__lte=batch[-1].line)
+        lines = {line.line: line for line in judged}
+        taken = {one for line in lines.values() if line.verdict == TAKEN for one in line.ids}
+        became = _became(upload, versions, taken)
+        for row in batch:
+            line = lines.get(row.line)
+            ours = [line.verdict, line.why] if line else ["not read", upload.why]
+            of_line = became.get_all(line.ids) if line and line.verdict == TAKEN else ["", ""]
+            yield [row.line, *ours, *of_line, *(cell.text for cell in row.cells)]
+
+
+class _Became:
+    """record -> request -> outcome -> how many."""
+
+    def __init__(self, asked: list[str]) -> None:
+        self.asked = asked
+        self.found: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+
+    def get_all(self, ids: list[str]) -> list[str]:
+        """(requests, outcome) of a line."""
+        total: dict[str, Counter[str]] = defaultdict(Counter)
+        for one in ids:
+            for request, outcomes in self.found.get(one, {}).items():
+                total[request].update(outcomes)
+        if not total:
+            return ["", "nothing of it was found to delete" if self.asked else "nothing was asked"]
+        said = [", ".join(f"{n:,} {outcome}" for outcome, n in sorted(total[name].items())) for name in total]
+        named = said if len(total) == 1 else [f"{name}: {words}" for name, words in zip(total, said, strict=True)]
+        return [", ".join(total), "; ".join(named)]
+
+
+def _became(upload: UploadedList, versions: dict[int, DeletionRequest], ids: set[str]) -> _Became:
+    made = _Became([str(request) for request in versions.values()])
+    column = "lead_id" if upload.record_type == "lead" else "record_id"
+    for part in parts(sorted(ids)) if versions else ():
+        items = DeletionItem.objects.filter(version__in=versions, **{f"{column}__in": part})
+        for one, version, outcome in items.values_list(column, "version_id", "outcome"):
+            request = versions[version]
+            to_go = f"still to go ({request.get_state_display()})"
+            said = OUTCOMES.get(outcome) or ("not deleted" if request.is_over else to_go)
+            made.found[one][str(request)][said] += 1
+    return made
