@@ -84,8 +84,6 @@ class UploadedListAdmin(LongListAdmin, BaseAdmin):
             "counts": [(name, obj.counts[name]) for name in judging.VERDICTS if name in obj.counts],
             "verdict": verdict if verdict in obj.counts else "",
             "page": _Counted(rows, obj, verdict).get_page(request.GET.get("page")),
-            "noun": obj.record_type,
-            "plural": {"lead": "leads", "activity": "activities", "task": "tasks"}[obj.record_type],
             "ways": _ways(request, obj),
             "to_read": uploaded.to_read(obj) if obj.read_at and may(request.user, "refresh_mirror", obj) else 0,
             "asked": uploaded.requests_of(obj),

@@ -341,7 +341,7 @@ def test_a_file_of_tasks_becomes_a_selection_with_a_verdict_for_each_bad_line(wo
     stranger = str(uuid.uuid4())
     answer = upload(world.rita, "\n".join(["TaskID", ids[0], ids[1], ids[0], "abc", stranger, ids[2]]))
     said = words(answer)
-    assert "6 lines: 2 taken · 1 twice · 1 not an id · 1 not in the mirror · 1 on hold, 2 tasks in all" in said
+    assert "6 lines: 2 taken · 1 twice · 1 not an id · 1 not in the mirror · 1 on hold" in said
     assert "5 abc not an id “abc” is not a task id" in said
     assert f"6 {stranger} not in the mirror not in the mirror; read its owner's tasks first" in said
     assert f"7 {ids[2]} on hold on hold: audit" in said
@@ -367,7 +367,7 @@ def test_a_file_of_leads_offers_every_kind_and_reads_the_missing(world):
     client.post(asking.url)
     assert Lead.objects.filter(prospect_id=WELL_KNOWN["bruno"]).exists()
     said = words(client.post(page.replace("change/", "read_again/"), follow=True))
-    assert "2 taken , 2 leads in all" in said and "missing lead" not in said
+    assert "2 lines: 2 taken" in said and "missing lead" not in said
 
 
 def test_a_file_of_leads_and_days_becomes_a_draft_of_their_activities(world):
@@ -377,7 +377,7 @@ def test_a_file_of_leads_and_days_becomes_a_draft_of_their_activities(world):
     given = {"what_for": "day", "by": "number", "column": "", "codes": []}
     assert "Choose at least one" in words(upload(world.rita, text, "activity", **given))
     said = words(upload(world.rita, text, "activity", **{**given, "codes": [SITE_VISIT]}))
-    assert "1 taken · 1 no day, 1 activity in all" in said
+    assert "1 taken · 1 no day. They take 1 activity in all." in said
     assert "Days were taken from column B “When”" in said
     client = client_of(world.rita)
     selection = Selection.objects.get()
