@@ -27,7 +27,7 @@ class ActivitiesForm(WindowForm):
         widget=forms.CheckboxSelectMultiple,
         help_text="Custom types only; others can't be deleted.",
     )
-    field_order = ("codes", "from_time", "to_time")
+    field_order = ("codes", "window", "from_time", "to_time")
 
     def __init__(self, *args: Any, choices: list[tuple[int, str]], picked: bool, zone: str, **kwargs: Any) -> None:
         super().__init__(*args, zone=zone, need_window=not picked, **kwargs)

@@ -1,6 +1,6 @@
 """Times as people type them: the account's local time, shown with its zone, kept in UTC."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -62,21 +62,61 @@ def local_to_utc(naive: datetime, zone: ZoneInfo) -> datetime:
     return utc
 
 
+def presets(today: date) -> dict[str, tuple[str, date, date]]:
+    """name -> (title, first day, last day) of the windows that people ask for most. Weeks begin on Monday."""
+    day, monday = timedelta(days=1), today - timedelta(days=today.weekday())
+    first = today.replace(day=1)
+    last_of_month_before = first - day
+    return {
+        "yesterday": ("Yesterday", today - day, today - day),
+        "last_week": ("Last week", monday - 7 * day, monday - day),
+        "seven_days": ("The last seven days", today - 7 * day, today - day),
+        "last_month": ("Last month", last_of_month_before.replace(day=1), last_of_month_before),
+    }
+
+
 class WindowForm(forms.Form):
-    """A closed window that chooses items; the windows that are sent are computed from the items."""
+    """A closed window that chooses items, typed or one of the presets; the windows that are sent are computed from the
+    items."""
 
     def __init__(self, *args: Any, zone: str, need_window: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if need_window:
-            self.fields["from_time"] = LocalTimeField(zone=zone, label="From")
-            self.fields["to_time"] = LocalTimeField(zone=zone, label="To")
+        if not need_window:
+            return
+        self.zone = ZoneInfo(zone)
+        self.presets = presets(datetime.now(self.zone).date())
+        days = [(name, _named(*preset)) for name, preset in self.presets.items()]
+        self.fields["window"] = forms.ChoiceField(
+            label="Window",
+            choices=[("", "From and To as typed below"), *days],
+            widget=forms.RadioSelect,
+            required=False,
+            initial="",
+            help_text=f"Whole days of the account's local time, {zone}.",
+        )
+        self.fields["from_time"] = LocalTimeField(zone=zone, label="From", required=False)
+        self.fields["to_time"] = LocalTimeField(zone=zone, label="To", required=False)
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
+        if "window" not in self.fields or "window" in self.errors:
+            return data
+        if chosen := self.presets.get(data.get("window", "")):
+            for name in ("from_time", "to_time"):
+                self.errors.pop(name, None)  # what was typed there doesn't count
+            return {**data, **self._whole_days(*chosen[1:])}
+        for name in ("from_time", "to_time"):
+            if name not in self.errors and not data.get(name):
+                self.add_error(name, self.fields[name].error_messages["required"])
         start, end = data.get("from_time"), data.get("to_time")
         if start and end and start > end:
             self.add_error("to_time", "The window ends before it begins: put the earlier time under From.")
         return data
+
+    def _whole_days(self, first: date, last: date) -> dict[str, datetime]:
+        """Days have no clock that a change could skip: a midnight that doesn't exist is the first moment after it."""
+        begins, ends = (datetime.combine(day, time(), self.zone) for day in (first, last + timedelta(days=1)))
+        return {"from_time": begins.astimezone(UTC), "to_time": ends.astimezone(UTC) - timedelta(microseconds=1)}
 
     def window(self) -> dict[str, str]:
         """{"from": ISO, "to": ISO} in UTC; empty where no window was asked."""
@@ -86,6 +126,12 @@ class WindowForm(forms.Form):
             "from": self.cleaned_data["from_time"].isoformat(),
             "to": self.cleaned_data["to_time"].isoformat(),
         }
+
+
+def _named(title: str, first: date, last: date) -> str:
+    if first == last:
+        return f"{title}, {first:%a %d %b}"
+    return f"{title}, {first:%a %d %b} to {last:%a %d %b}"
 
 
 def in_words(parameters: dict[str, Any], zone: str) -> str:

@@ -1,12 +1,15 @@
 """From a selection to a draft: the page asks the kind's questions and why, and each wrong answer gets a sentence."""
 
 import re
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from lsq_ops import kinds
+from lsq_ops.kinds.local_time import WindowForm, presets
 from lsq_ops.models import Activity, DeletionRequest, Selection
 from lsq_ops.sandbox.world import WELL_KNOWN
 from lsq_ops.services import drafting
@@ -104,6 +107,37 @@ def test_a_time_that_daylight_saving_skips_is_refused(world, leads):
 def test_all_mistakes_are_told_at_once(world, leads):
     answer = client_of(world.rita).post(page_of(leads), {})
     assert answer.content.decode().count("This field is required") == 5
+
+
+def test_the_windows_that_people_ask_for_most_are_whole_days():
+    made = presets(date(2026, 3, 1))  # a Sunday
+    assert {name: days for name, (_, *days) in made.items()} == {
+        "yesterday": [date(2026, 2, 28), date(2026, 2, 28)],
+        "last_week": [date(2026, 2, 16), date(2026, 2, 22)],
+        "seven_days": [date(2026, 2, 22), date(2026, 2, 28)],
+        "last_month": [date(2026, 2, 1), date(2026, 2, 28)],
+    }
+
+
+@pytest.mark.parametrize("kind", ["activities", "owner_history"])
+def test_a_window_is_chosen_with_one_click(world, leads, kind):
+    client, zone = client_of(world.rita), ZoneInfo("Asia/Kolkata")
+    yesterday = datetime.now(zone).date() - timedelta(days=1)
+    assert f"Yesterday, {yesterday:%a %d %b}" in words(client.get(page_of(leads, kind)))
+    # What stands below doesn't count, not even where it is wrong.
+    client.post(page_of(leads, kind), {**GOOD, "window": "yesterday", "from_time": "soon", "to_time": ""})
+    chosen = DeletionRequest.objects.get().version.parameters
+    assert chosen["from"] == datetime.combine(yesterday, time(), zone).astimezone(UTC).isoformat()
+    end = datetime.fromisoformat(chosen["to"]).astimezone(zone)
+    assert (end.date(), end.time()) == (yesterday, time.max)
+    assert "valid choice" in words(client.post(page_of(leads, kind), {**GOOD, "window": "next week"}))
+
+
+def test_a_day_without_a_midnight_begins_when_its_clocks_do():
+    form = WindowForm(zone="America/Asuncion")
+    made = form._whole_days(date(2024, 10, 6), date(2024, 10, 6))
+    assert made["from_time"] == datetime(2024, 10, 6, 4, tzinfo=UTC)  # 01:00, after 23:59:59 of the day before
+    assert made["to_time"] < datetime(2024, 10, 7, 3, tzinfo=UTC)
 
 
 def test_the_account_pictures_its_own_zone(world, leads):
