@@ -110,7 +110,7 @@ class UploadedListAdmin(LongListAdmin, BaseAdmin):
         verb="draft",
         label="The file with outcomes",
         icon="download",
-        offered=lambda request, obj: obj.read_at and not obj.thrown_at,
+        offered=lambda request, obj: obj.read_at and obj.unpacked and not obj.thrown_at,
         question="The file comes back as CSV. Before its own columns stand each line's number, verdict, the requests"
         " that were made from it, and what became of its records.\nIt holds what you uploaded; that you took it is"
         " written into the audit trail.",

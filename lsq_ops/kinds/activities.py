@@ -11,7 +11,6 @@ from lsq_ops.leadsquared.bodies import new_activity
 from lsq_ops.leadsquared.client import DeleteCall, delete_activities
 from lsq_ops.leadsquared.records import ActivityRecord
 from lsq_ops.models import Account, ActivitySnapshot, ActivityType, DeletionCall, Selection
-from lsq_ops.models import Activity as MirroredActivity
 
 from .base import Again, Kind, Limits, Plan, Planned, Reading, Readings, Record, Subject, Target
 from .local_time import WindowForm, in_words
@@ -204,7 +203,5 @@ def _records(lead: str, reading: Reading) -> Iterable[Record]:
 
 def types_of(account: Account) -> list[tuple[int, str]]:
     """Custom types that LeadSquared lists, and those that the mirror has seen on a lead."""
-    names = dict(ActivityType.objects.filter(account=account).values_list("code", "name"))
-    seen = MirroredActivity.objects.filter(account=account, activity_type=2).order_by()
-    names |= {code: name for code, name in seen.values_list("event_code", "event_name").distinct() if code not in names}
-    return [(code, f"{name} ({code})") for code, name in sorted(names.items()) if code in CUSTOM_CODES]
+    types = ActivityType.objects.filter(account=account, code__gte=CUSTOM_CODES.start, code__lt=CUSTOM_CODES.stop)
+    return [(one.code, f"{one.name} ({one.code})") for one in types.order_by("code")]

@@ -11,8 +11,9 @@ from .requests import Selection
 
 
 class UploadedList(models.Model):
-    """Its owner's own. `read_at` is empty while it is being read; `last_line` is where whoever goes on begins. The file
-    and its lines may be thrown away; what is left says what was uploaded."""
+    """Its owner's own. It is unpacked into rows, then these are judged, a part at a time: `read_parts` is where whoever
+    goes on begins, and `read_at` is empty until the end. The file and its lines may be thrown away; what is left says
+    what was uploaded."""
 
     class Names(models.TextChoices):
         LEAD = "lead", "leads"
@@ -30,6 +31,8 @@ class UploadedList(models.Model):
     names = models.CharField(max_length=10, choices=Names, help_text="what a line names")
     how = models.JSONField(default=dict, help_text="which sheet and columns, and how they are to be read")
     total = models.PositiveIntegerField(default=0, help_text="lines, as far as can be told before they are read")
+    unpacked = models.BooleanField(default=False, help_text="its parts hold rows")
+    read_parts = models.PositiveIntegerField(default=0)
     last_line = models.PositiveIntegerField(default=0)
     lines = models.PositiveIntegerField(default=0, help_text="that held something, the heading left out")
     counts = models.JSONField(default=dict, help_text="verdict -> lines")
@@ -64,7 +67,8 @@ class UploadedList(models.Model):
 
 
 class UploadedPart(models.Model):
-    """A megabyte of the file."""
+    """A megabyte of the file as it came; once it is unpacked, some of its rows: zlib of JSON, [[line, [[text, kind],
+    …]], …]."""
 
     upload = models.ForeignKey(UploadedList, models.CASCADE, related_name="parts", db_index=False)
     number = models.PositiveIntegerField()

@@ -25,6 +25,7 @@ from lsq_ops.models import (
 
 from .parts import parts
 
+CUSTOM = 2  # of ActivityType; the others are the system's own
 BATCH = 500
 LEAD_FIELDS = (
     "number first_name last_name email phone mobile stage owner_id owner_name created_on modified_on touched_on raw"
@@ -124,6 +125,18 @@ def write_types(account: Account, types: Iterable[ActivityTypeRecord]) -> None:
     )
 
 
+def _add_types(account: Account, records: Sequence[ActivityRecord], now: datetime) -> None:
+    """Custom types that LeadSquared's list leaves out: forms offer what was seen on a lead."""
+    seen = {record.event_code: record.event_name for record in records if record.activity_type == CUSTOM}
+    known = set(ActivityType.objects.filter(account=account, code__in=seen).values_list("code", flat=True))
+    new = [
+        ActivityType(account=account, code=code, name=name[:200], read_at=now)
+        for code, name in sorted(seen.items())
+        if code not in known
+    ]
+    ActivityType.objects.bulk_create(new, ignore_conflicts=True)
+
+
 def write_users(account: Account, users: Iterable[UserRecord]) -> None:
     now = db_now()
     rows = [
@@ -191,6 +204,7 @@ def _write_activities(lead: Lead, records: Sequence[ActivityRecord], texts: list
         for a, raw in zip(records, texts, strict=True)
     ]
     _upsert(Activity, ACTIVITY_KEY, [*ACTIVITY_KEY, *ACTIVITY_FIELDS], rows)
+    _add_types(lead.account, records, now)
 
 
 def _write_tasks(snapshot: ActivitySnapshot, records: Sequence[TaskRecord], texts: list[str], now: datetime) -> None:

@@ -1,13 +1,15 @@
-"""An uploaded list from its file to a selection: kept in parts, judged a batch at a time by whoever has time, resumed
-where it stood; and the same file back, with what became of every line."""
+"""An uploaded list from its file to a selection: kept in parts, unpacked into rows, judged a part at a time by whoever
+has time, resumed where it stood; and the same file back, with what became of every line."""
 
 import hashlib
+import json
 import tempfile
 import time
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, BinaryIO, cast
 
 from django.db.models import Q, QuerySet
@@ -31,9 +33,10 @@ from . import accounts, drafting, sheets, spreadsheet, uploads
 from .judging import BATCH, NOT_READ, TAKEN, UNKNOWN, Judge, Line
 from .may import Barred, Person, need
 from .parts import parts
-from .sheets import Row
+from .sheets import Cell, Row
 
 AT_ONCE = 2  # seconds that whoever uploads waits: most lists are read by then
+SHORT = 10_000  # lines; a longer list is unpacked by the worker
 SLICE = 10  # seconds of a worker, before it looks for what is more urgent
 TRIES = 5
 MAX_LINES = 200_000
@@ -67,9 +70,17 @@ def receive(user: Person, file: BinaryIO, filename: str, *, names: str, how: dic
             claimed_until=now + timedelta(seconds=timing().claim_lease),
         )
         _keep(upload, file)
-    step(upload, time.monotonic() + AT_ONCE)
-    upload.refresh_from_db()
+    _begin(upload)
     return upload
+
+
+def _begin(upload: UploadedList) -> None:
+    """Whoever asked for it waits for a short one."""
+    if upload.unpacked or upload.total <= SHORT:
+        step(upload, time.monotonic() + AT_ONCE)
+    else:
+        _hand_over(upload)
+    upload.refresh_from_db()
 
 
 def _keep(upload: UploadedList, file: BinaryIO) -> None:
@@ -115,24 +126,79 @@ def _ours(upload: UploadedList) -> QuerySet[UploadedList]:
 
 
 def step(upload: UploadedList, until: float | None = None) -> None:
-    """Judge its next lines; at least one batch, then until the time is over."""
+    """Unpack it, judge its next lines; at least one part of them, then until the time is over."""
     until = time.monotonic() + SLICE if until is None else min(until, time.monotonic() + SLICE)
+    if not _ours(upload).exists():
+        return  # it was thrown away
     if upload.tries > TRIES:
-        _end(upload, "It takes too long to read. Save the columns that matter alone, as CSV.", [])
+        _end(upload, "It takes too long to read. Save the columns that matter alone, as CSV.")
         return
+    try:
+        if upload.unpacked or _unpack(upload):
+            _judge_on(upload, until)
+    except Barred as no:
+        _end(upload, str(no))
+
+
+def _unpack(upload: UploadedList) -> bool:
+    """The file's rows in place of the file: a workbook takes long to open, and can't be opened in its middle. False
+    where it is no longer ours."""
     with _file(upload) as file:
-        try:
-            _judge_on(upload, file, until)
-        except Barred as no:
-            _end(upload, str(no), upload.notes)
+        sheet = sheets.open_sheet(file, upload.how.get("sheet", ""))
+        packed = [_packed(batch) for batch in _batches(row for row in sheet.rows if uploads.has_text(row))]
+    notes = [*sheet.notes, *_judge(upload, _unpacked(packed)).notes]
+    with audited():
+        if not _ours(upload).update(unpacked=True, notes=notes):
+            return False
+        upload.parts.all().delete()
+        rows = [UploadedPart(upload=upload, number=number, data=data) for number, data in enumerate(packed)]
+        UploadedPart.objects.bulk_create(rows, batch_size=20)
+    upload.unpacked, upload.notes = True, notes
+    return True
 
 
-def _judge_on(upload: UploadedList, file: BinaryIO, until: float) -> None:
-    sheet = sheets.open_sheet(file, upload.how.get("sheet", ""))
-    sample, rest = uploads.begin(sheet)
-    judge = Judge(upload.account, upload.names, upload.how, sample, _seen(upload))
-    rows = chain(sample[1:] if judge.has_header else sample, rest)
-    for batch in parts((row for row in rows if row.line > upload.last_line and uploads.has_text(row)), BATCH):
+def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """As many rows as one transaction takes, and fewer of very long ones."""
+    batch: list[Row] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        size += sum(len(cell.text) for cell in row.cells)
+        if len(batch) >= BATCH or size >= sheets.CHUNK:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _packed(rows: list[Row]) -> bytes:
+    told = [[row.line, [[cell.text, cell.kind] for cell in row.cells]] for row in rows]
+    return zlib.compress(json.dumps(told, ensure_ascii=True).encode(), 1)
+
+
+def _unpacked(parts_of_it: Iterable[bytes]) -> Iterator[Row]:
+    for data in parts_of_it:
+        for line, cells in json.loads(zlib.decompress(data)):
+            yield Row(line, [Cell(*cell) for cell in cells])
+
+
+def _rows(upload: UploadedList, first: int = 0, last: int | None = None) -> Iterator[Row]:
+    """From one part to before another; read one by one, as each is wanted."""
+    numbers = upload.parts.filter(number__gte=first).order_by("number").values_list("number", flat=True)
+    for number in [one for one in numbers if last is None or one < last]:
+        yield from _unpacked([bytes(upload.parts.values_list("data", flat=True).get(number=number))])
+
+
+def _judge(upload: UploadedList, rows: Iterable[Row], seen: dict[str, int] | None = None) -> Judge:
+    return Judge(upload.account, upload.names, upload.how, list(islice(rows, uploads.SAMPLE)), seen)
+
+
+def _judge_on(upload: UploadedList, until: float) -> None:
+    judge = _judge(upload, _rows(upload), _seen(upload))
+    for number in range(upload.read_parts, upload.parts.count()):
+        batch = list(_rows(upload, number, number + 1))
+        if number == 0 and judge.has_header:
+            del batch[0]
         if upload.lines + len(batch) > MAX_LINES:
             raise Barred(f"More than {MAX_LINES:,} lines at once. Split the file.")
         if not _keep_lines(upload, judge.judge(batch)):
@@ -140,7 +206,7 @@ def _judge_on(upload: UploadedList, file: BinaryIO, until: float) -> None:
         if time.monotonic() > until:
             _hand_over(upload)
             return
-    _end(upload, "", [*sheet.notes, *judge.notes])
+    _end(upload, "")
 
 
 def _seen(upload: UploadedList) -> dict[str, int]:
@@ -153,7 +219,8 @@ def _keep_lines(upload: UploadedList, lines: list[Line]) -> bool:
     counts = Counter(upload.counts)
     counts.update(line.verdict for line in lines)
     lease = db_now() + timedelta(seconds=timing().claim_lease)
-    facts = {"last_line": lines[-1].line, "lines": upload.lines + len(lines), "counts": dict(counts), "tries": 0}
+    facts: dict[str, Any] = {"read_parts": upload.read_parts + 1, "counts": dict(counts), "tries": 0}
+    facts |= {"lines": upload.lines + len(lines), "last_line": lines[-1].line if lines else upload.last_line}
     with audited():
         if not _ours(upload).update(claimed_until=lease, **facts):
             return False
@@ -182,12 +249,12 @@ def _hand_over(upload: UploadedList) -> None:
         ring("work")
 
 
-def _end(upload: UploadedList, why: str, notes: list[str]) -> None:
+def _end(upload: UploadedList, why: str) -> None:
     """It is read; what it takes is frozen as a selection."""
     with audited():
         if not _ours(upload).select_for_update(no_key=True).exists():
             return
-        facts: dict[str, Any] = {"read_at": db_now(), "why": why[:300], "notes": notes, "claimed_until": None}
+        facts: dict[str, Any] = {"read_at": db_now(), "why": why[:300], "claimed_until": None}
         if not why and upload.counts.get(TAKEN):
             facts["selection"] = _selection(upload, upload.record_type, list(_seen(upload)))
         _ours(upload).update(**facts)
@@ -241,14 +308,15 @@ def read_again(user: Person, upload: UploadedList) -> None:
     with audited():
         if not upload.parts.exists():
             raise Barred("The file isn't kept any more; upload it again.")
-        fresh: dict[str, Any] = {"read_at": None, "why": "", "last_line": 0, "lines": 0, "counts": {}, "tries": 0}
+        fresh: dict[str, Any] = {"read_at": None, "why": "", "last_line": 0, "lines": 0, "counts": {}}
+        fresh |= {"read_parts": 0, "tries": 0}
         lease = db_now() + timedelta(seconds=timing().claim_lease)
         rows = UploadedList.objects.filter(pk=upload.pk, read_at__isnull=False)
         if not rows.update(**fresh, selection=None, claimed_until=lease):
             raise Barred("It is being read.")
         upload.judged.all().delete()
     upload.refresh_from_db()
-    step(upload, time.monotonic() + AT_ONCE)
+    _begin(upload)
 
 
 def throw_away(user: Person, upload: UploadedList) -> None:
@@ -274,18 +342,18 @@ def outcome_file(user: Person, upload: UploadedList, into: BinaryIO) -> None:
     own(user, upload)
     if upload.read_at is None:
         raise Barred("It is still being read.")
-    if not upload.parts.exists():
-        raise Barred("The file isn't kept any more.")
+    if not upload.unpacked or not upload.parts.exists():
+        raise Barred("The file isn't kept any more." if upload.thrown_at else "It could not be read; see why.")
     requests = list(requests_of(upload))
     with audited():
         record("upload.outcome_taken", upload, actor=str(user), sha256=upload.sha256, requests=[r.pk for r in requests])
-    with _file(upload) as file:
-        heading, rows = _rows(upload, file)
-        header = ["LSQ Ops: line", "verdict", "why", "requests", "outcome", *heading]
-        told = _told(upload, rows, requests)
-        about = f"{upload.name} (SHA-256 {upload.sha256})"
-        for data in spreadsheet.lines(header, told, about=about, by=str(user), at=db_now()):
-            into.write(data)
+    rows, heading = _rows(upload), list[str]()
+    if _judge(upload, _rows(upload)).has_header:
+        heading = [cell.text for cell in next(rows).cells]
+    header = ["LSQ Ops: line", "verdict", "why", "requests", "outcome", *heading]
+    about = f"{upload.name} (SHA-256 {upload.sha256})"
+    for data in spreadsheet.lines(header, _told(upload, rows, requests), about=about, by=str(user), at=db_now()):
+        into.write(data)
     into.seek(0)
 
 
@@ -295,19 +363,10 @@ def requests_of(upload: UploadedList) -> QuerySet[DeletionRequest]:
     return DeletionRequest.objects.filter(pk__in=versions.values("request")).order_by("pk")
 
 
-def _rows(upload: UploadedList, file: BinaryIO) -> tuple[list[str], Iterable[Row]]:
-    """The file's heading, and the rows below it."""
-    sheet = sheets.open_sheet(file, upload.how.get("sheet", ""))
-    sample, rest = uploads.begin(sheet)
-    has_header = Judge(upload.account, upload.names, upload.how, sample).has_header
-    heading = [cell.text for cell in sample[0].cells] if has_header else []
-    return heading, chain(sample[1:] if has_header else sample, rest)
-
-
 def _told(upload: UploadedList, rows: Iterable[Row], requests: list[DeletionRequest]) -> Iterator[list[Any]]:
     """The file's rows and their verdicts walk side by side: both are in the order of the lines."""
     versions = {request.version.pk: request for request in requests}
-    for batch in parts((row for row in rows if uploads.has_text(row)), BATCH):
+    for batch in parts(rows, BATCH):
         judged = upload.judged.filter(line__gte=batch[0].line, line__lte=batch[-1].line)
         lines = {line.line: line for line in judged}
         taken = {one for line in lines.values() if line.verdict == TAKEN for one in line.ids}

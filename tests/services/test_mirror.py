@@ -1,7 +1,11 @@
 """The mirror's rows, as a reading leaves them, on both databases."""
 
-import pytest
+from importlib import import_module
 
+import pytest
+from django.apps import apps
+
+from lsq_ops.kinds.activities import types_of
 from lsq_ops.leadsquared.records import ActivityRecord, TaskRecord
 from lsq_ops.models import Activity, ActivitySnapshot, Lead, Task, db_now
 from lsq_ops.sandbox.world import WELL_KNOWN
@@ -68,3 +72,21 @@ def test_nothing_read_is_nothing_written(account):
     fill(account, "lead_activities", ASHA, [])
     fill(account, "owner_tasks", OWNER, [])
     assert not Activity.objects.exists() and not Task.objects.exists()
+
+
+def test_a_custom_type_that_the_account_does_not_list_is_offered_once_it_was_seen_on_a_lead(account):
+    listed = types_of(account)
+    odd = {"EventCode": 777, "EventName": "Old campaign"}
+    fill(account, "lead_activities", ASHA, [activity(1, ActivityType=2, **odd), activity(2, ActivityType=2, **odd)])
+    fill(account, "lead_activities", ASHA, [activity(3, ActivityType=1, EventCode=778, EventName="Not ours")])
+    fill(account, "lead_activities", ASHA, [activity(4, ActivityType=2, EventCode=777, EventName="")])
+    assert [one for one in types_of(account) if one not in listed] == [(777, "Old campaign (777)")]
+
+
+def test_the_types_that_were_seen_before_are_offered_too(account):
+    facts = {"account": account, "lead": Lead.objects.get(prospect_id=ASHA), "read_at": db_now()}
+    for number, (code, kind) in enumerate([(777, 2), (777, 2), (778, 1), (201, 2)]):
+        row = {"activity_id": str(number), "event_code": code, "event_name": f"T{number}", "activity_type": kind}
+        Activity.objects.create(**row, **facts)
+    import_module("lsq_ops.migrations.0015_seen_types").add(apps, None)
+    assert (777, "T1 (777)") in types_of(account) and 778 not in dict(types_of(account))

@@ -5,6 +5,7 @@ import hashlib
 import io
 from datetime import timedelta
 
+import openpyxl
 import pytest
 from django.contrib.auth.models import User
 
@@ -89,13 +90,13 @@ def test_of_a_file_that_is_no_list_nothing_is_kept(rita):
 
 def test_the_worker_reads_on_where_it_stood(rita, slow):
     upload = receive(rita, TEXT)
-    assert (upload.read_at, upload.last_line, upload.lines, upload.total) == (None, 3, 2, 9)
+    assert (upload.read_at, upload.last_line, upload.lines, upload.total) == (None, 2, 1, 9)  # the heading was there
     stood = []
     while one := uploaded.claim():
         uploaded.step(one)
         upload.refresh_from_db()
         stood.append(upload.last_line)
-    assert stood == [5, 7, 8, 8]
+    assert stood == [4, 6, 8, 8]
     assert verdicts(upload) == MADE
     assert upload.selection.ids == [guid(1), guid(2), guid(3)]
     assert AuditEvent.objects.filter(action="upload.read").count() == 1
@@ -117,7 +118,7 @@ def test_whoever_lost_the_lease_writes_no_line(rita, slow):
     uploaded.step(quick_one)
     uploaded.step(slow_one)
     upload = UploadedList.objects.get()
-    assert (upload.last_line, upload.lines, len(verdicts(upload))) == (5, 4, 4)
+    assert (upload.last_line, upload.lines, len(verdicts(upload))) == (4, 3, 3)
 
 
 def test_what_dies_again_and_again_is_given_up_with_a_sentence(rita, slow):
@@ -139,13 +140,38 @@ def test_a_list_that_is_too_long_is_not_used_at_all(rita, monkeypatch, name, sai
     assert upload.read_at and upload.selection is None and not Selection.objects.exists()
 
 
-def test_what_breaks_in_the_middle_of_a_file_is_a_sentence(rita, slow, monkeypatch):
-    monkeypatch.setattr(sheets, "MAX_LINES", 5)
-    upload = receive(rita, "".join(f"{guid(n)}\n" for n in range(1, 6)))
+def test_a_long_file_is_opened_by_the_worker_and_what_breaks_in_its_middle_is_a_sentence(rita, monkeypatch):
+    monkeypatch.setattr(uploaded, "SHORT", 3)
+    upload = receive(rita, TEXT)
+    assert (upload.unpacked, upload.lines, upload.read_at) == (False, 0, None)
     monkeypatch.setattr(sheets, "MAX_LINES", 4)  # as if the rest were worse than its beginning
     agenda.work(5)
     upload.refresh_from_db()
     assert upload.why.startswith("The file has more than 4 lines")
+    with pytest.raises(Barred, match="could not be read"):
+        uploaded.outcome_file(rita, upload, io.BytesIO())
+    monkeypatch.undo()
+    uploaded.read_again(rita, upload)
+    assert verdicts(upload) == MADE
+
+
+def test_what_a_cell_was_survives_the_unpacking(rita):
+    book, file = openpyxl.Workbook(), io.BytesIO()
+    for row in (["Lead"], [guid(1)], ["=B2"], [12345678901234], [None], ["x\tß🙂"]):
+        book.active.append(row)
+    book.active.row_dimensions[2].hidden = True
+    book.save(file)
+    upload = uploaded.receive(rita, file, "leads.xlsx", names="lead", how={})
+    assert list(upload.judged.order_by("line").values_list("line", "verdict", "text")) == [
+        (2, "taken", guid(1)),
+        (3, "not an id", "=B2"),
+        (4, "not an id", "12345678901234"),
+        (6, "not an id", "x ß🙂"),
+    ]
+    assert "rounded this number" in upload.judged.get(line=4).why
+    assert "a formula" in upload.judged.get(line=3).why
+    assert "One hidden or filtered row is included." in upload.notes
+    assert upload.sha256 == hashlib.sha256(file.getvalue()).hexdigest()
 
 
 def test_after_the_missing_lead_was_read_the_same_file_takes_it(rita, people):
