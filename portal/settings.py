@@ -263,6 +263,9 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 
+CONTENTS_KEPT_DAYS = env.int("CONTENTS_KEPT_DAYS", default=90)
+if CONTENTS_KEPT_DAYS < 0:
+    raise ImproperlyConfigured("CONTENTS_KEPT_DAYS is a number of days; 0 keeps all contents.")
 UPLOAD_CAP = 200 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024  # form fields; pasted ids are at most a few MB
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000

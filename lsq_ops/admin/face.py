@@ -136,6 +136,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _item("People", "group", reverse("admin:auth_user_changelist")),
                 _item("Approval policy", "rule", _list("policy")),
                 _item("Holds", "back_hand", _list("hold")),
+                _item("Retention", "auto_delete", _list("retentionrun")),
             ],
         },
     ]

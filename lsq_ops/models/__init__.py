@@ -17,6 +17,7 @@ from .requests import (
     RequestVersion,
     Selection,
 )
+from .retention import RetentionRun
 from .sign_in import CacheEntry, VotingSuspension
 from .syncing import MirrorSync
 from .talk import Message, StrikeOut
@@ -56,6 +57,7 @@ __all__ = [
     "Policy",
     "RequestTarget",
     "RequestVersion",
+    "RetentionRun",
     "SearchTerm",
     "Selection",
     "SnapshotContent",

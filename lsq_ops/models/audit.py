@@ -21,7 +21,8 @@ ACTIONS = frozenset(
     for noun, verbs in {
         "request": "draft pending approved running needs_attention completed partial failed stopped closed rejected "
         "withdrawn cancelled expired version stop_asked resumed changed_since_submit looked_again left_out asked "
-        "answered evidence_exported went_on_without items_exported restore_help_taken",
+        "answered evidence_exported went_on_without items_exported restore_help_taken "
+        "contents_erased",
         "call": "planned sent verifying gone partial still_present unverifiable over_deleted skipped",
         "attempt": "intent accepted refused turned_away not_sent unknown resolved late_answer",
         "vote": "approve reject changes withdrawn confirm",
@@ -38,6 +39,7 @@ ACTIONS = frozenset(
         "snapshot": "downloaded",
         "upload": "read outcome_taken thrown_away",
         "record": "revealed",
+        "retention": "begun done",
         "trail": "verified exported",
     }.items()
     for verb in verbs.split()

@@ -45,10 +45,16 @@ class ActivitySnapshot(models.Model):
     why = models.CharField(max_length=300, blank=True, help_text="why it is not complete")
     records = models.PositiveIntegerField(default=0)
     sha256 = models.CharField(max_length=64, blank=True)
+    contents_erased_at = models.DateTimeField(null=True, help_text="by retention; count and hash stay")
 
     class Meta:
         ordering = ("id",)
         indexes = (
+            models.Index(
+                fields=["id"],
+                name="snapshot_of_the_mirror",
+                condition=models.Q(request__isnull=True, contents_erased_at__isnull=True),
+            ),
             models.Index(fields=["lane", "id"], name="snapshot_agenda", condition=models.Q(read_at__isnull=True)),
             models.Index(fields=["request", "subject", "subject_id", "ordered_at"]),
         )

@@ -158,13 +158,13 @@ ASIDE = (*RIGHTS, *ACCOUNT, *READINGS, *RECEIPTS, *CLAIMS, *TRAIL)
 # What may change at any time, by table: work in progress, notes for people, and what is only ever added to. Every other
 # column of a guarded table is watched over by a rule; a test compares.
 FREE = {
-    "lsq_ops_deletionrequest": "attention look_again_at later",
+    "lsq_ops_deletionrequest": "attention look_again_at later contents_erased_at",
     "lsq_ops_requestversion": "recheck_from rechecked_at reminded",
     "lsq_ops_deletionitem": "outcome_at",
     "lsq_ops_deletioncall": "not_before claimed_until tries sent_at read_from reads ended_at note contradiction "
     "strange",
     "lsq_ops_attempt": "lease_until",
-    "lsq_ops_activitysnapshot": "not_before claimed_until tries",
+    "lsq_ops_activitysnapshot": "not_before claimed_until tries contents_erased_at",
     "lsq_ops_webhookreceipt": "last_at count",
     "lsq_ops_auditanchor": "made_at",
     "lsq_ops_trailcheck": "begun_at",

@@ -50,6 +50,7 @@ class Lead(models.Model):
     class Meta:
         ordering = ("-id",)
         constraints = (models.UniqueConstraint(fields=["prospect_id", "account"], name="lead_once"),)
+        indexes = (models.Index(fields=["id"], name="leads_gone", condition=Q(gone_at__isnull=False)),)
 
     def __str__(self) -> str:
         # Nothing else: Django's admin log, the queue and every message keep str(obj).
@@ -110,7 +111,10 @@ class Activity(models.Model):
         ordering = ("-created_on",)
         verbose_name_plural = "activities"
         constraints = (models.UniqueConstraint(fields=["activity_id", "account"], name="activity_once"),)
-        indexes = (models.Index(fields=["lead", "event_code", "created_on"]),)
+        indexes = (
+            models.Index(fields=["lead", "event_code", "created_on"]),
+            models.Index(fields=["id"], name="activities_gone", condition=Q(gone_at__isnull=False)),
+        )
 
     def __str__(self) -> str:
         return self.activity_id

@@ -54,6 +54,7 @@ class DeletionRequest(StateMachine):
     cloned_from = models.ForeignKey("self", models.PROTECT, null=True, related_name="clones")
     look_again_at = models.DateTimeField(null=True, help_text="over, and read once more then")
     later = models.CharField(max_length=500, blank=True, help_text="what that reading showed")
+    contents_erased_at = models.DateTimeField(null=True, help_text="by retention; ids, dates, outcomes and hashes stay")
     attention = models.CharField(max_length=500, blank=True, help_text="why it needs attention, or waits")
 
     class Meta:
@@ -62,6 +63,9 @@ class DeletionRequest(StateMachine):
             models.Index(fields=["account", "kind", "state"]),
             models.Index(
                 fields=["look_again_at"], name="request_look_again", condition=models.Q(look_again_at__isnull=False)
+            ),
+            models.Index(
+                fields=["id"], name="request_with_contents", condition=models.Q(contents_erased_at__isnull=True)
             ),
         )
 
@@ -175,7 +179,7 @@ class Selection(models.Model):
     record_type = models.CharField(max_length=10, help_text="lead, activity or task")
     ids = models.JSONField()
     source = models.JSONField(default=dict)
-    made_at = models.DateTimeField()
+    made_at = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:
         return f"selection {self.pk}"

@@ -64,6 +64,8 @@ class Timing:
     sync_answer: int = DAY  # so long a question waits
     sync_retries: tuple[int, ...] = (5, 30, 120, 600)
 
+    retention_every: int = DAY
+
     anchor_every: int = HOUR
     anchor_events: int = 1000  # or so many events, whichever comes first
     trail_check_every: int = DAY

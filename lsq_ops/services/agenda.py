@@ -25,6 +25,7 @@ from . import (
     reading,
     receiving,
     reminders,
+    retention,
     running,
     settling,
     syncing,
@@ -120,7 +121,7 @@ def do_one(until: float | None = None) -> bool:
         with contained(run, syncing.put_off):
             syncing.step(run, until)
         return True
-    return notices.send_due() or trail.check_due()
+    return notices.send_due() or trail.check_due() or retention.step()
 
 
 def after(snapshot: ActivitySnapshot) -> None:
@@ -159,6 +160,7 @@ def catch_up() -> None:
     approval.withdraw_idle()
     anchors.keep()
     syncing.begin_due()
+    retention.begin_due()
     for request in reminders.due():
         with contained(request):
             reminders.remind(request)

@@ -57,6 +57,7 @@ ROLE_OF: dict[str, tuple[str, ...]] = {
     "manage_people": (POLICY_ADMIN,),
     "manage_holds": (POLICY_ADMIN,),
     "manage_policy": (POLICY_ADMIN,),
+    "erase": (POLICY_ADMIN,),
 }
 STATES_OF: dict[str, tuple[str, ...]] = {
     "edit": ("draft",),

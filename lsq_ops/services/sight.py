@@ -44,6 +44,8 @@ def snapshot_file(user: Person, snapshot: ActivitySnapshot) -> tuple[str, bytes]
     need(user, "see" if snapshot.request else "reveal", snapshot.request or snapshot)
     if snapshot.read_at is None:
         raise Barred("This reading is not finished yet.")
+    if snapshot.contents_erased_at:
+        raise Barred("What this reading held was erased by retention; its count and hash stay.")
     document = {
         "subject": snapshot.subject,
         "subject_id": snapshot.subject_id,

@@ -4,6 +4,8 @@ A new address needs nothing here: it gets the number of a row that exists, and a
 state. A line here is for a form that asks for more than ANSWERS, or a deed that needs something done before it.
 """
 
+import json
+import zlib
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -21,6 +23,7 @@ from lsq_ops.models import (
     Lead,
     MirrorSync,
     Policy,
+    RetentionRun,
     Selection,
     Team,
     UploadedList,
@@ -126,11 +129,16 @@ def _upload(scene: Scene, person: User, address: Address) -> Made:
     facts = {"name": "ids.csv", "sha256": "0" * 64, "size": 3, "names": "lead", "made_at": db_now()}
     counts = {"not in the mirror": 1}
     upload = UploadedList.objects.create(
-        account=scene.world.account, user=person, read_at=db_now(), counts=counts, lines=1, last_line=1, **facts
+        account=scene.world.account, user=person, read_at=db_now(), unpacked=True, counts=counts, lines=1, **facts
     )
-    upload.parts.create(number=0, data=WELL_KNOWN["chen"].encode())
+    rows = [[1, [[WELL_KNOWN["chen"], "text"]]]]
+    upload.parts.create(number=0, data=zlib.compress(json.dumps(rows).encode()))
     upload.judged.create(line=1, verdict="not in the mirror", ids=[WELL_KNOWN["chen"]])
     return upload, {}
+
+
+def _retention_run(scene: Scene, person: User, address: Address) -> Made:
+    return RetentionRun.objects.create(by="pia", begun_at=db_now(), until=db_now(), ended_at=db_now()), {}
 
 
 def _no_sync(scene: Scene, person: User, address: Address) -> Made:
@@ -144,6 +152,7 @@ BY_MODEL: dict[str, Callable[[Scene, User, Address], Made]] = {
     "crmuser": _crm_user,
     "selection": _selection,
     "uploadedlist": _upload,
+    "retentionrun": _retention_run,
     "user": _user,
     "task": lambda scene, person, address: (scene.task, {"owner": scene.task.owner_id}),
 }
@@ -241,6 +250,7 @@ EXAMPLES: dict[str, Callable[[Scene, User, Address], Made]] = {
     "admin/auth/user/new_person/": _new_person,
     f"{USER}/give_grant/": _ungranted,
     "admin/lsq_ops/mirrorsync/begin/": _no_sync,
+    "admin/lsq_ops/retentionrun/begin/": _no_sync,
     f"{ACCOUNT}/resume/": _paused,
     f"{ACCOUNT}/resume_kind/": _paused_kind,
     f"{POLICY}/announce/": _tiers,

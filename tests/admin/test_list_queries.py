@@ -17,6 +17,7 @@ from lsq_ops.models import (
     Lead,
     MirrorSync,
     RequestVersion,
+    RetentionRun,
     Task,
     UploadedList,
     audited,
@@ -76,6 +77,12 @@ def holds(world, number):
         )
 
 
+def retention_runs(world, number):
+    now = db_now()
+    for _ in range(number):
+        RetentionRun.objects.create(by="pia", begun_at=now, ended_at=now, until=now)
+
+
 def uploads(world, number):
     now = db_now()
     for user in (world.rita, world.arun):
@@ -122,6 +129,7 @@ ROWS = {
     "mirrorsync": syncs,
     "hold": holds,
     "uploadedlist": uploads,
+    "retentionrun": retention_runs,
     "user": people,
     "auditevent": events,
 }

@@ -43,6 +43,9 @@ DOOR = "tests/admin/test_sign_in.py::"
 SIGHT = "tests/services/test_sight.py::"
 PAGING = "tests/leadsquared/test_paging.py::"
 MIRROR = "tests/services/test_mirror.py::"
+UPLOADED = "tests/services/test_uploaded.py::"
+JUDGING = "tests/services/test_judging.py::"
+RETENTION = "tests/services/test_retention.py::"
 FACTOR = "tests/admin/test_second_factor.py::"
 
 STATE_MACHINES = [
@@ -1419,6 +1422,103 @@ PAGES = [
     ),
 ]
 
+UPLOADS = [
+    Mistake(
+        "lines-of-a-lost-lease",
+        SERVICES + "uploaded.py",
+        "        if not _ours(upload).update(claimed_until=lease, **facts):\n            return False\n",
+        "        UploadedList.objects.filter(pk=upload.pk).update(claimed_until=lease, **facts)\n",
+        (UPLOADED + "test_whoever_lost_the_lease_writes_no_line",),
+    ),
+    Mistake(
+        "forgets-what-earlier-parts-took",
+        SERVICES + "uploaded.py",
+        "    judge = _judge(upload, _rows(upload), _seen(upload))",
+        "    judge = _judge(upload, _rows(upload))",
+        (UPLOADED + "test_the_worker_reads_on_where_it_stood",),
+    ),
+    Mistake(
+        "a-broken-list-is-used",
+        SERVICES + "uploaded.py",
+        "        if not why and upload.counts.get(TAKEN):",
+        "        if upload.counts.get(TAKEN):",
+        (UPLOADED + "test_a_list_that_is_too_long_is_not_used_at_all",),
+    ),
+    Mistake(
+        "anybodys-upload",
+        SERVICES + "uploaded.py",
+        "    if upload.user_id != user.pk:",
+        "    if not user.pk:",
+        (UPLOADED + "test_nobody_else_works_with_it",),
+    ),
+    Mistake(
+        "a-gone-twin-is-meant",
+        SERVICES + "judging.py",
+        "if one in known and not known[one].gone]",
+        "if one in known]",
+        (JUDGING + "test_of_two_leads_with_one_number_the_one_that_is_still_there_is_meant",),
+    ),
+    Mistake(
+        "the-day-after-too",
+        SERVICES + "judging.py",
+        "if start <= at < end]",
+        "if start <= at <= end]",
+        (JUDGING + "test_a_lead_and_a_day_mean_its_activities_of_that_local_day",),
+    ),
+    Mistake(
+        "a-leads-hold-spares-no-task",
+        SERVICES + "judging.py",
+        "Known(pk, gone is not None, (lead,) if lead else ())",
+        "Known(pk, gone is not None)",
+        (JUDGING + "test_a_task_is_on_hold_by_itself_or_by_its_lead",),
+    ),
+]
+
+KEEPING = [
+    Mistake(
+        "erases-what-is-on-hold",
+        SERVICES + "retention.py",
+        "if locked.contents_erased_at or any(holds.on_version(version) for version in locked.versions.all()):",
+        "if locked.contents_erased_at:",
+        (RETENTION + "test_a_hold_beats_it_until_it_is_lifted",),
+    ),
+    Mistake(
+        "erases-before-the-last-look",
+        SERVICES + "retention.py",
+        "contents_erased_at__isnull=True, look_again_at__isnull=True)",
+        "contents_erased_at__isnull=True)",
+        (RETENTION + "test_what_will_be_looked_at_once_more_waits",),
+    ),
+    Mistake(
+        "keeps-the-salt",
+        SERVICES + "retention.py",
+        '.update(raw=None, salt="")',
+        ".update(raw=None)",
+        (RETENTION + "test_of_a_request_that_is_over_the_skeleton_stays",),
+    ),
+    Mistake(
+        "keeps-what-webhooks-said",
+        SERVICES + "retention.py",
+        '        WebhookReceipt.objects.filter(attempt__request=locked.pk).update(body=b"")\n',
+        "",
+        (RETENTION + "test_of_a_request_that_is_over_the_skeleton_stays",),
+    ),
+    Mistake(
+        "removes-held-leads",
+        SERVICES + "retention.py",
+        "        free = [row.pk for row in rows if row.pk not in held]",
+        "        free = [row.pk for row in rows]",
+        (RETENTION + "test_what_leadsquared_no_longer_shows_leaves_the_mirror",),
+    ),
+    Mistake(
+        "two-erase-at-once",
+        SERVICES + "retention.py",
+        "filter(free, ended_at__isnull=True)",
+        "filter(ended_at__isnull=True)",
+        (RETENTION + "test_a_run_goes_on_where_it_stood_and_one_worker_does_it",),
+    ),
+]
+
 MISTAKES: tuple[Mistake, ...] = (
     *STATE_MACHINES,
     *AUDIT_CHAIN,
@@ -1435,4 +1535,6 @@ MISTAKES: tuple[Mistake, ...] = (
     *SIGNING_IN,
     *CLEAR_SIGHT,
     *PAGES,
+    *UPLOADS,
+    *KEEPING,
 )

@@ -109,13 +109,18 @@ def test_the_agenda_reads_uploads(rita, slow):
     assert verdicts(upload) == MADE
 
 
-def test_whoever_lost_the_lease_writes_no_line(rita, slow):
+def test_whoever_lost_the_lease_writes_no_line(rita, slow, monkeypatch):
     receive(rita, TEXT)
-    slow_one = uploaded.claim()
+    slow_one, judge = uploaded.claim(), uploaded.Judge.judge
     assert uploaded.claim() is None
-    UploadedList.objects.update(claimed_until=db_now() - timedelta(seconds=1))
-    quick_one = uploaded.claim()
-    uploaded.step(quick_one)
+
+    def overtaken(self, rows):
+        monkeypatch.setattr(uploaded.Judge, "judge", judge)
+        UploadedList.objects.update(claimed_until=db_now() - timedelta(seconds=1))
+        uploaded.step(uploaded.claim())
+        return judge(self, rows)
+
+    monkeypatch.setattr(uploaded.Judge, "judge", overtaken)
     uploaded.step(slow_one)
     upload = UploadedList.objects.get()
     assert (upload.last_line, upload.lines, len(verdicts(upload))) == (4, 3, 3)
@@ -133,10 +138,12 @@ def test_what_dies_again_and_again_is_given_up_with_a_sentence(rita, slow):
 
 
 @pytest.mark.parametrize(("name", "said"), [("MAX_LINES", "More than 3 lines"), ("MAX_IDS", "More than 3 records")])
-def test_a_list_that_is_too_long_is_not_used_at_all(rita, monkeypatch, name, said):
+def test_a_list_that_is_too_long_is_not_used_at_all(rita, slow, monkeypatch, name, said):
     monkeypatch.setattr(uploaded if name == "MAX_LINES" else uploaded.uploads, name, 3)
     upload = receive(rita, "".join(f"{guid(n)}\n" for n in range(1, 6)))
-    assert upload.why.startswith(said)
+    agenda.work(5)
+    upload.refresh_from_db()
+    assert upload.why.startswith(said) and upload.counts["taken"]
     assert upload.read_at and upload.selection is None and not Selection.objects.exists()
 
 

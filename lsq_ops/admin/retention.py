@@ -1,0 +1,89 @@
+"""Retention: what goes, what stays and why, what is due now, and what past runs erased."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.http import HttpRequest
+
+from lsq_ops.admin import face
+from lsq_ops.admin.base import BaseAdmin
+from lsq_ops.admin.dialogs import dialog
+from lsq_ops.admin.paging import COUNTED, LongListAdmin
+from lsq_ops.models import RetentionRun
+from lsq_ops.services import retention
+
+
+def _numbers(counts: dict[str, int]) -> str:
+    """In the order of the rules: databases keep an object's keys in an order of their own."""
+    told = [f"{counts[rule.name]:,} {rule.name}" for rule in retention.RULES if rule.name in counts]
+    return ", ".join(told) or "nothing"
+
+
+def what_would_go(request: HttpRequest, obj: None) -> str:
+    """The dry run, above the button that does it."""
+    told = [f"{_count(one.count)} {one.rule.name}" for one in retention.due(COUNTED) if one.count]
+    if not told:
+        return "Nothing is due: nothing would be erased."
+    return f"Due now: {', '.join(told)}. It can't be brought back. What is on hold stays."
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number < COUNTED else f"{number:,} or more"
+
+
+@admin.register(RetentionRun)
+class RetentionRunAdmin(LongListAdmin, BaseAdmin):
+    change_list_template = "lsq_ops/retention/list.html"
+    list_display = ("begun", "by_whom", "until_", "erased", "kept")
+    actions_list = ("begin",)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> Any:
+        rows = [(one.rule, _count(one.count)) for one in retention.due(COUNTED)]
+        context = {"days": settings.CONTENTS_KEPT_DAYS, "until": retention.until(), "rules": rows}
+        return super().changelist_view(request, context)
+
+    @admin.display(description="Begun")
+    def begun(self, obj: RetentionRun) -> str:
+        return face.when(obj.begun_at)
+
+    @admin.display(description="By")
+    def by_whom(self, obj: RetentionRun) -> str:
+        return "by itself" if obj.by == "system" else obj.by
+
+    @admin.display(description="What ended before")
+    def until_(self, obj: RetentionRun) -> str:
+        return face.when(obj.until)
+
+    @admin.display(description="Erased")
+    def erased(self, obj: RetentionRun) -> str:
+        return f"{_numbers(obj.counts)}{'' if obj.ended_at else ' so far'}"
+
+    @admin.display(description="Kept back by holds")
+    def kept(self, obj: RetentionRun) -> str:
+        return _numbers(obj.kept_back)
+
+    def headline(self, obj: RetentionRun) -> str:
+        return f"Retention run of {face.minute(obj.begun_at)}"
+
+    def facts(self, request: HttpRequest, obj: RetentionRun) -> list[tuple[str, Any]]:
+        return [
+            ("Begun", face.both(obj.begun_at)),
+            ("By", self.by_whom(obj)),
+            ("What ended before", face.both(obj.until)),
+            ("Ended", face.both(obj.ended_at) if obj.ended_at else "not yet"),
+            ("Erased", self.erased(obj)),
+            ("Kept back by holds", self.kept(obj)),
+        ]
+
+    @dialog(
+        verb="erase",
+        label="Erase what is due",
+        icon="auto_delete",
+        danger=True,
+        question=what_would_go,
+        button="Erase it",
+    )
+    def begin(self, request: HttpRequest, obj: None, form: None) -> str:
+        retention.begin(request.user)
+        return "The worker erases it now; the list below says how far it is."

@@ -1,0 +1,283 @@
+"""Retention: what records held leaves some time after it served its purpose; that they were, and what became of them,
+stays. A hold beats it. By itself once a day, a few rows in each transaction, behind all other work.
+
+Never erased: requests, versions, items (ids, leads, codes, dates, outcomes, salted hashes), votes, attempts, the trail.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.db.models import F, Q, QuerySet
+
+from lsq_ops.models import (
+    Activity,
+    ActivitySnapshot,
+    CallBody,
+    DeletionRequest,
+    ItemContent,
+    Lead,
+    RetentionRun,
+    Selection,
+    SnapshotContent,
+    Task,
+    UploadedLine,
+    UploadedList,
+    UploadedPart,
+    WebhookReceipt,
+    audited,
+    db_now,
+    record,
+    timing,
+)
+from lsq_ops.queue import ring
+
+from . import holds
+from .may import Barred, Person, need
+
+BATCH = 200
+
+
+class Erased(NamedTuple):
+    erased: int
+    kept_back: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`due(until)`: rows whose time is over; `erase(rows)`: empties or removes them, in the running transaction, all
+    but what is on hold. `what` goes, `stays` stays. `batch`: how many of them one transaction takes."""
+
+    name: str
+    what: str
+    stays: str
+    due: Callable[[datetime], QuerySet[Any]]
+    erase: Callable[[list[Any]], Erased]
+    batch: int = BATCH
+
+
+# --- The rules ----------------------------------------------------------------------------------------------
+
+
+def _requests(until: datetime) -> QuerySet[DeletionRequest]:
+    over = DeletionRequest.objects.filter(state__in=DeletionRequest.terminal_states(), state_at__lt=until)
+    return over.filter(contents_erased_at__isnull=True, look_again_at__isnull=True)
+
+
+def _erase_requests(rows: list[DeletionRequest]) -> Erased:
+    erased = 0
+    for request in rows:
+        locked = DeletionRequest.locked(request.pk)
+        if locked.contents_erased_at or any(holds.on_version(version) for version in locked.versions.all()):
+            continue
+        of_request: dict[str, Any] = {"request": locked.pk}
+        items = ItemContent.objects.filter(item__version__request=locked.pk, raw__isnull=False)
+        count = items.update(raw=None, salt="")
+        CallBody.objects.filter(call__version__request=locked.pk).update(text="")
+        SnapshotContent.objects.filter(snapshot__request=locked.pk).update(packed=b"")
+        ActivitySnapshot.objects.filter(**of_request).update(contents_erased_at=db_now())
+        WebhookReceipt.objects.filter(attempt__request=locked.pk).update(body=b"")
+        DeletionRequest.objects.filter(pk=locked.pk).update(contents_erased_at=db_now())
+        record("request.contents_erased", locked, actor="system", items=count)
+        erased += 1
+    return Erased(erased, len(rows) - erased)
+
+
+def _readings(until: datetime) -> QuerySet[ActivitySnapshot]:
+    rows = ActivitySnapshot.objects.filter(request__isnull=True, contents_erased_at__isnull=True)
+    return rows.filter(read_at__lt=until).select_related("account")
+
+
+def _erase_readings(rows: list[ActivitySnapshot]) -> Erased:
+    held = _held_in(rows, lambda row: (row.subject_id,))
+    pks = [row.pk for row in rows if row.pk not in held]
+    SnapshotContent.objects.filter(snapshot__in=pks).update(packed=b"")
+    ActivitySnapshot.objects.filter(pk__in=pks).update(contents_erased_at=db_now())
+    return Erased(len(pks), len(rows) - len(pks))
+
+
+def _gone(model: Any) -> Callable[[datetime], QuerySet[Any]]:
+    related = ("account", "lead") if model is Activity else ("account",)
+    return lambda until: model._default_manager.filter(gone_at__lt=until).select_related(*related)
+
+
+def _erase_gone(model: Any, ids: Callable[[Any], Iterable[str]]) -> Callable[[list[Any]], Erased]:
+    def erase(rows: list[Any]) -> Erased:
+        held = _held_in(rows, ids)
+        free = [row.pk for row in rows if row.pk not in held]
+        model._default_manager.filter(pk__in=free).delete()
+        return Erased(len(free), len(rows) - len(free))
+
+    return erase
+
+
+def _held_in(rows: list[Any], ids: Callable[[Any], Iterable[str]]) -> set[int]:
+    """The keys of those rows of which an id is on hold."""
+    held: set[int] = set()
+    for account in {row.account for row in rows}:
+        of_account = {row.pk: {one for one in ids(row) if one} for row in rows if row.account == account}
+        known = set(holds.reasons(account, sorted(set().union(*of_account.values()))))
+        held |= {pk for pk, its in of_account.items() if its & known}
+    return held
+
+
+def _uploads(until: datetime) -> QuerySet[UploadedList]:
+    return UploadedList.objects.filter(thrown_at__isnull=True, made_at__lt=until)
+
+
+def _erase_uploads(rows: list[UploadedList]) -> Erased:
+    pks, now = [row.pk for row in rows], db_now()
+    UploadedList.objects.filter(pk__in=pks).update(thrown_at=now, claimed_until=None)
+    UploadedList.objects.filter(pk__in=pks, read_at__isnull=True).update(read_at=now)
+    UploadedPart.objects.filter(upload__in=pks).delete()
+    UploadedLine.objects.filter(upload__in=pks).delete()
+    return Erased(len(pks))
+
+
+def _selections(until: datetime) -> QuerySet[Selection]:
+    return Selection.objects.filter(made_at__lt=until).defer("ids")
+
+
+def _erase_selections(rows: list[Selection]) -> Erased:
+    Selection.objects.filter(pk__in=[row.pk for row in rows]).delete()
+    return Erased(len(rows))
+
+
+RULES = (
+    Rule(
+        "requests",
+        "what the records of requests that are over held: contents, readings, call bodies, webhook bodies",
+        "ids, leads, codes, dates, outcomes, salted hashes, votes, reasons, the trail",
+        _requests,
+        _erase_requests,
+        batch=1,
+    ),
+    Rule(
+        "readings",
+        "readings of the mirror that belong to no request",
+        "when they were read, how many records they had, and their hash",
+        _readings,
+        _erase_readings,
+        batch=20,
+    ),
+    Rule(
+        "activities",
+        "activities of the mirror that LeadSquared no longer shows",
+        "what requests keep of them",
+        _gone(Activity),
+        _erase_gone(Activity, lambda row: (row.lead.prospect_id,)),
+    ),
+    Rule(
+        "tasks",
+        "tasks of the mirror that LeadSquared no longer shows",
+        "what requests keep of them",
+        _gone(Task),
+        _erase_gone(Task, lambda row: (row.task_id, row.lead_id)),
+    ),
+    Rule(
+        "leads",
+        "leads of the mirror that LeadSquared no longer shows, with all that was on them",
+        "what requests keep of them",
+        _gone(Lead),
+        _erase_gone(Lead, lambda row: (row.prospect_id,)),
+        batch=50,
+    ),
+    Rule("uploads", "uploaded files and their lines", "the file's name, hash and counts", _uploads, _erase_uploads, 5),
+    Rule("selections", "what was ticked or pasted", "the targets of the requests made from it", _selections,
+         _erase_selections),
+)  # fmt: skip
+
+
+# --- A run --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    rule: Rule
+    count: int
+
+
+def until() -> datetime | None:
+    """What ended before that is erased; None where everything is kept."""
+    days = settings.CONTENTS_KEPT_DAYS
+    return db_now() - timedelta(days=days) if days else None
+
+
+def due(most: int | None = None) -> list[Due]:
+    """What a run would erase now, or a hold would keep back; counted to `most`."""
+    if (before := until()) is None:
+        return []
+    return [Due(rule, rule.due(before).order_by()[:most].count()) for rule in RULES]
+
+
+def begin(user: Person) -> RetentionRun:
+    """Erase what is due, now. Barred where a run is under way, or nothing is ever erased."""
+    need(user, "erase")
+    return start(by=str(user))
+
+
+def start(*, by: str) -> RetentionRun:
+    before = until()
+    if before is None:
+        raise Barred("CONTENTS_KEPT_DAYS is 0: everything is kept.")
+    with audited():
+        if RetentionRun.objects.filter(ended_at__isnull=True).exists():
+            raise Barred("A run is under way.")
+        run = RetentionRun.objects.create(by=by, begun_at=db_now(), until=before)
+        record("retention.begun", run, actor=by, until=before)
+        ring("work")
+    return run
+
+
+def begin_due() -> None:
+    """Once a day, where something is due: a day on which nothing is erased leaves no row."""
+    last = RetentionRun.objects.first()
+    if last and (last.ended_at is None or db_now() - last.begun_at < timedelta(seconds=timing().retention_every)):
+        return
+    if any(one.count for one in due(most=1)):
+        start(by="system")
+
+
+def step() -> bool:
+    """One batch of the run under way, in one transaction; False where nothing is to be done."""
+    run = _claim()
+    if run is None:
+        return False
+    with audited():
+        if not _ours(run).select_for_update(no_key=True).exists():
+            return True
+        rule = RULES[run.rule]
+        rows = list(rule.due(run.until).filter(pk__gt=run.after).order_by("pk")[: rule.batch])
+        if rows:
+            made = rule.erase(rows)
+            counts, kept_back = _plus(run.counts, rule, made.erased), _plus(run.kept_back, rule, made.kept_back)
+            _ours(run).update(after=rows[-1].pk, counts=counts, kept_back=kept_back, claimed_until=None)
+        elif run.rule + 1 < len(RULES):
+            _ours(run).update(rule=F("rule") + 1, after=0, claimed_until=None)
+        else:
+            RetentionRun.objects.filter(pk=run.pk).update(ended_at=db_now(), claimed_until=None)
+            record("retention.done", run, actor="system", erased=run.counts, kept_back=run.kept_back)
+    return True
+
+
+def _plus(counts: dict[str, int], rule: Rule, number: int) -> dict[str, int]:
+    return {**counts, rule.name: counts.get(rule.name, 0) + number} if number else counts
+
+
+def _claim() -> RetentionRun | None:
+    now = db_now()
+    free = Q(claimed_until=None) | Q(claimed_until__lt=now)
+    run = RetentionRun.objects.filter(free, ended_at__isnull=True).order_by("pk").first()
+    if run is None:
+        return None
+    lease = now + timedelta(seconds=timing().claim_lease)
+    if not _ours(run).update(claimed_until=lease):
+        return None
+    run.claimed_until = lease
+    return run
+
+
+def _ours(run: RetentionRun) -> QuerySet[RetentionRun]:
+    return RetentionRun.objects.filter(pk=run.pk, ended_at__isnull=True, claimed_until=run.claimed_until)
