@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from lsq_ops.models import Account, ActivitySnapshot, CrmUser, Selection, Task, db_now
 
@@ -17,7 +17,8 @@ GROUPS = {"open": "open, due by now or without a date", "later": "open, due late
 
 @dataclass(frozen=True, slots=True)
 class Tasks:
-    """How many tasks of one owner the mirror holds; `read_at`: when any of them, or their whole list, was last read."""
+    """How many tasks of one owner the mirror holds; `read_at`: when their whole list was last read. None where never:
+    then these are the ones that happened to be on leads that were read."""
 
     open: int = 0
     later: int = 0
@@ -33,11 +34,11 @@ def tasks_of(account: Account, owner_ids: Iterable[str]) -> dict[str, Tasks]:
     ids, now = [one for one in owner_ids if one], db_now()
     there = Task.objects.filter(account=account, owner_id__in=ids, gone_at__isnull=True)
     counts = {f"n_{group}": Count("pk", filter=_in(group, now)) for group in GROUPS}
-    rows = there.order_by().values_list("owner_id").annotate(**counts, seen=Max("read_at"))
-    known = {owner: Tasks(*numbers) for owner, *numbers in rows}
+    rows = there.order_by().values_list("owner_id").annotate(**counts)
+    known = {owner: (now_open, later, completed) for owner, now_open, later, completed in rows}
     lists = ActivitySnapshot.objects.filter(request=None, subject="owner_tasks", subject_id__in=ids, complete=True)
-    empty = dict(lists.filter(account=account).order_by("read_at").values_list("subject_id", "read_at"))
-    return {one: known.get(one) or Tasks(read_at=empty.get(one)) for one in ids}
+    read = dict(lists.filter(account=account).order_by("read_at").values_list("subject_id", "read_at"))
+    return {one: Tasks(*known.get(one, (0, 0, 0)), read.get(one)) for one in ids}
 
 
 def select(user: Person, owner: CrmUser, groups: Iterable[str]) -> Selection:

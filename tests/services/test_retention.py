@@ -40,7 +40,7 @@ def guid(number):
 @pytest.fixture
 def all_is_old(monkeypatch):
     """As if whatever has ended had ended long ago."""
-    monkeypatch.setattr(retention, "until", db_now)
+    monkeypatch.setattr(retention, "until", lambda: db_now() + timedelta(seconds=1))
 
 
 def run():
@@ -204,7 +204,7 @@ def test_a_run_goes_on_where_it_stood_and_one_worker_does_it(gone, all_is_old, m
 def test_it_begins_by_itself_once_a_day_where_something_is_due(gone, monkeypatch):
     retention.begin_due()
     assert not RetentionRun.objects.exists()
-    monkeypatch.setattr(retention, "until", db_now)
+    monkeypatch.setattr(retention, "until", lambda: db_now() + timedelta(seconds=1))
     agenda.catch_up()
     agenda.work(5)
     assert RetentionRun.objects.get().ended_at
