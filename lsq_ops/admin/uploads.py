@@ -166,4 +166,6 @@ def _ways(request: HttpRequest, upload: UploadedList) -> list[tuple[str, str]]:
     if upload.selection is None or not may(request.user, "draft", upload):
         return []
     taking = [kind for kind in kinds.every() if drafting.takes(kind, upload.record_type)]
+    if len(taking) == 1:
+        return [(f"Use {drafting.picked(upload.selection)}", drafting.draft_url(upload.selection, taking[0]))]
     return [(kind.action, drafting.draft_url(upload.selection, kind)) for kind in taking]

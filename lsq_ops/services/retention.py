@@ -215,18 +215,18 @@ def due(most: int | None = None) -> list[Due]:
 def begin(user: Person) -> RetentionRun:
     """Erase what is due, now. Barred where a run is under way, or nothing is ever erased."""
     need(user, "erase")
-    return start(by=str(user))
+    return start(actor=str(user))
 
 
-def start(*, by: str) -> RetentionRun:
+def start(*, actor: str) -> RetentionRun:
     before = until()
     if before is None:
         raise Barred("CONTENTS_KEPT_DAYS is 0: everything is kept.")
     with audited():
         if RetentionRun.objects.filter(ended_at__isnull=True).exists():
             raise Barred("A run is under way.")
-        run = RetentionRun.objects.create(by=by, begun_at=db_now(), until=before)
-        record("retention.begun", run, actor=by, until=before)
+        run = RetentionRun.objects.create(by=actor, begun_at=db_now(), until=before)
+        record("retention.begun", run, actor=actor, until=before)
         ring("work")
     return run
 
@@ -237,7 +237,7 @@ def begin_due() -> None:
     if last and (last.ended_at is None or db_now() - last.begun_at < timedelta(seconds=timing().retention_every)):
         return
     if any(one.count for one in due(most=1)):
-        start(by="system")
+        start(actor="system")
 
 
 def step() -> bool:

@@ -44,7 +44,7 @@ def all_is_old(monkeypatch):
 
 
 def run():
-    retention.start(by="system")
+    retention.start(actor="system")
     while retention.step():
         pass
     return RetentionRun.objects.latest("pk")
@@ -184,7 +184,7 @@ def test_readings_of_the_mirror_lose_their_contents_and_keep_their_hash(world, a
 
 
 def test_a_run_goes_on_where_it_stood_and_one_worker_does_it(gone, all_is_old, monkeypatch):
-    retention.start(by="system")
+    retention.start(actor="system")
     begun = retention._claim()
     assert retention.step() is False  # another one has it
     RetentionRun.objects.filter(pk=begun.pk).update(claimed_until=db_now() - timedelta(seconds=1))

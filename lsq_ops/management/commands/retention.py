@@ -32,7 +32,7 @@ class Command(BaseCommand):
             self.stdout.write("Nothing was erased. What is on hold would stay.")
             return
         try:
-            retention.start(by=f"shell:{getpass.getuser()}")
+            retention.start(actor=f"shell:{getpass.getuser()}")
         except Barred as no:
             raise CommandError(str(no)) from None
         self.stdout.write("The workers erase it now.")
