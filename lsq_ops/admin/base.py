@@ -55,6 +55,7 @@ class BaseAdmin(ModelAdmin):
     """Read-only. A subclass gives `facts()` (or a `page_template` and `page_context()`) and its dialogs."""
 
     page_template = "lsq_ops/record.html"
+    polls = False  # whether the page asks for itself while something goes on
     show_full_result_count = False
     list_per_page = 40
     list_fullwidth = True
@@ -145,7 +146,10 @@ class BaseAdmin(ModelAdmin):
         obj = self.found(request, object_id)
         if not self.has_view_permission(request, obj):
             raise PermissionDenied
-        return self.shown(request, obj, **(extra_context or {}))
+        response = self.shown(request, obj, **(extra_context or {}))
+        if self.polls:
+            response["X-Live"] = "1"  # a page of a session that has ended lacks it
+        return response
 
     def shown(self, request: HttpRequest, obj: Any, **extra: Any) -> HttpResponse:
         """The page of `obj`."""

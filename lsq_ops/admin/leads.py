@@ -60,6 +60,7 @@ def search_in_leadsquared(request: HttpRequest, obj: None) -> dict[str, Any]:
 @admin.register(Lead)
 class LeadAdmin(OnHold, LongListAdmin, BaseAdmin):
     page_template = "lsq_ops/leads/page.html"
+    polls = True  # while the lead is being read
     change_list_template = "lsq_ops/leads/list.html"
     list_display = ("name", "number", "owner", "stage", "activities", "tasks", "last_change", "read")
     list_select_related = ("account",)
@@ -199,13 +200,6 @@ class LeadAdmin(OnHold, LongListAdmin, BaseAdmin):
     def evidence(self, request: HttpRequest, obj: Lead, form: None) -> FileResponse:
         name = f"lead-{obj.prospect_id}"
         return downloads.zipped(f"{name}-evidence", lambda file: report.export_lead(request.user, obj, file))
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
-    ) -> HttpResponse:
-        response = super().change_view(request, object_id, form_url, extra_context)
-        response["X-Live"] = "1"  # the page asks for itself while the lead is being read
-        return response
 
     def page_context(self, request: HttpRequest, obj: Lead) -> dict[str, Any]:
         ticking = may(request.user, "draft") and obj.account.current and not obj.gone_at

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from lsq_ops.admin import face
 from lsq_ops.admin.base import BaseAdmin
 from lsq_ops.admin.dialogs import dialog
-from lsq_ops.admin.paging import COUNTED, LongListAdmin
+from lsq_ops.admin.paging import COUNTED, AtLeast, LongListAdmin
 from lsq_ops.models import RetentionRun
 from lsq_ops.services import retention
 
@@ -29,7 +29,7 @@ def what_would_go(request: HttpRequest, obj: None) -> str:
 
 
 def _count(number: int) -> str:
-    return f"{number:,}" if number < COUNTED else f"{number:,} or more"
+    return f"{number:,}" if number < COUNTED else str(AtLeast(number))
 
 
 @admin.register(RetentionRun)

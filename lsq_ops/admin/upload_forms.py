@@ -18,6 +18,17 @@ def named(label: str, help_text: str) -> forms.CharField:
     return forms.CharField(label=label, required=False, max_length=200, help_text=help_text)
 
 
+def named_by(help_text: str) -> forms.ChoiceField:
+    return forms.ChoiceField(
+        label="A lead is named by",
+        choices=BY,
+        widget=forms.RadioSelect,
+        initial="id",
+        required=False,
+        help_text=help_text,
+    )
+
+
 class UploadForm(forms.Form):
     names = ""
     file = forms.FileField(
@@ -41,14 +52,8 @@ class TasksForm(UploadForm):
 
 class LeadsForm(UploadForm):
     names = "lead"
-    by = forms.ChoiceField(
-        label="A lead is named by",
-        choices=BY,
-        widget=forms.RadioSelect,
-        initial="id",
-        required=False,
-        help_text="Numbers, e-mails and phones are looked for in the mirror; a phone in any notation, by its last ten"
-        " digits.",
+    by = named_by(
+        "Numbers, e-mails and phones are looked for in the mirror; a phone in any notation, by its last ten digits."
     )
     field_order = ("file", "by", "column", "sheet")
 
@@ -68,14 +73,7 @@ class ActivitiesForm(UploadForm):
         required=False,
         help_text="For a lead and a day: these types, on that day of the account's local time. Custom types only.",
     )
-    by = forms.ChoiceField(
-        label="A lead is named by",
-        choices=BY,
-        widget=forms.RadioSelect,
-        initial="id",
-        required=False,
-        help_text="For a lead and a day.",
-    )
+    by = named_by("For a lead and a day.")
     column = named("Column of the id", "Of the activity, or of the lead. Empty: it is found by what it holds.")
     day = named("Column of the day", "Its letter or heading; a time in it means that minute. Empty: it is found.")
     until = named("Column of the last day", "Where a line holds a window. Empty: each line means one day.")

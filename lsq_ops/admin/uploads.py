@@ -29,13 +29,14 @@ class UploadedListAdmin(LongListAdmin, BaseAdmin):
     """Everybody's own: a file may hold what only its owner has seen."""
 
     page_template = "lsq_ops/uploads/page.html"
+    polls = True  # while the file is being read
     change_list_template = "lsq_ops/uploads/list.html"
     list_display = ("file", "made", "what", "lines_", "taken", "state")
     list_select_related = ("account",)
     actions_detail = ("outcome", "read_again", "throw_away")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
-        return super().get_queryset(request).filter(user=request.user).select_related("account", "selection")
+        return super().get_queryset(request).filter(user=request.user)
 
     @admin.display(description="File")
     def file(self, obj: UploadedList) -> str:
@@ -70,23 +71,19 @@ class UploadedListAdmin(LongListAdmin, BaseAdmin):
     def headline(self, obj: UploadedList) -> str:
         return f"Upload of {face.minute(obj.made_at)}"
 
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
-    ) -> HttpResponse:
-        response = super().change_view(request, object_id, form_url, extra_context)
-        response["X-Live"] = "1"  # the page asks for itself while the file is being read
-        return response
-
     def page_context(self, request: HttpRequest, obj: UploadedList) -> dict[str, Any]:
         verdict = request.GET.get("verdict", "")
-        rows = obj.judged.filter(verdict=verdict) if verdict in obj.counts else _all(obj)
+        if verdict not in obj.counts:
+            verdict = ""
+        lines = Paginator(obj.judged.filter(verdict=verdict) if verdict else obj.judged.all(), ROWS)
+        lines.count = obj.counts[verdict] if verdict else obj.lines  # it stands in the upload
         return {
             "counts": [(name, obj.counts[name]) for name in judging.VERDICTS if name in obj.counts],
-            "verdict": verdict if verdict in obj.counts else "",
-            "page": _Counted(rows, obj, verdict).get_page(request.GET.get("page")),
+            "verdict": verdict,
+            "page": lines.get_page(request.GET.get("page")),
             "ways": _ways(request, obj),
             "to_read": uploaded.to_read(obj) if obj.read_at and may(request.user, "refresh_mirror", obj) else 0,
-            "asked": uploaded.requests_of(obj),
+            "asked": uploaded.requests_of(obj) if obj.read_at else (),
             "again": reverse(f"admin:lsq_ops_{WHERE[obj.names]}_upload"),
         }
 
@@ -146,19 +143,6 @@ class UploadedListAdmin(LongListAdmin, BaseAdmin):
     def throw_away(self, request: HttpRequest, obj: UploadedList, form: None) -> str:
         uploaded.throw_away(request.user, obj)
         return "The file is not kept any more."
-
-
-class _Counted(Paginator):
-    """The lines of one verdict, or all: how many there are stands in the upload."""
-
-    def __init__(self, rows: QuerySet, upload: UploadedList, verdict: str) -> None:
-        super().__init__(rows, ROWS)
-        known = sum(upload.counts.values()) if verdict not in upload.counts else upload.counts[verdict]
-        self.count = 0 if upload.thrown_at else known
-
-
-def _all(upload: UploadedList) -> QuerySet:
-    return upload.judged.order_by("line")
 
 
 def _ways(request: HttpRequest, upload: UploadedList) -> list[tuple[str, str]]:

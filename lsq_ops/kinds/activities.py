@@ -16,6 +16,7 @@ from .base import Again, Kind, Limits, Plan, Planned, Reading, Readings, Record,
 from .local_time import WindowForm, in_words
 from .windows import NEAR, TOO_NEAR, Window, by_lead_and_code, part, windows
 
+CUSTOM = 2  # of ActivityType; the others are the system's own
 CUSTOM_CODES = range(100, 3000)
 STRUCK_OUT = "an approver proposed to leave it out"
 
@@ -196,7 +197,7 @@ def _records(lead: str, reading: Reading) -> Iterable[Record]:
             at=a.created_on,
             label=a.event_name,
             by=a.created_by,
-            custom=a.activity_type == 2,
+            custom=a.activity_type == CUSTOM,
             raw=row,
         )
 

@@ -11,15 +11,15 @@ from itertools import chain
 from typing import Any, NamedTuple, cast
 from zoneinfo import ZoneInfo
 
-from lsq_ops.kinds.activities import CUSTOM_CODES
+from lsq_ops.kinds.activities import CUSTOM, CUSTOM_CODES
 from lsq_ops.models import Account, Activity, Lead, Task
 
 from . import days, holds, lookups, uploads
 from .days import Span
-from .lookups import cell_of, plain
+from .lookups import plain
 from .may import Barred
 from .parts import parts
-from .sheets import Cell, Row
+from .sheets import Row
 
 TAKEN, TWICE, GONE, HELD = "taken", "twice", "gone", "on hold"
 NOT_AN_ID, SEVERAL, UNKNOWN = "not an id", "several match", "not in the mirror"
@@ -42,12 +42,15 @@ _ADD = {
 class Line:
     """`ids`: the records that it takes; where a lead must be read first, that lead."""
 
-    line: int
+    row: Row
     text: str
-    cells: list[Cell]
     ids: list[str] = field(default_factory=list)
     verdict: str = ""
     why: str = ""
+
+    @property
+    def line(self) -> int:
+        return self.row.line
 
     def refuse(self, verdict: str, why: str, ids: Iterable[str] = ()) -> None:
         self.verdict, self.why, self.ids = verdict, why, list(ids)
@@ -98,7 +101,7 @@ class Judge:
     def _heading(self, first: Row) -> str:
         if self.key:
             return lookups.heading(first, self.at, self.key)
-        text = cell_of(first, self.at).text.strip()
+        text = first.cell(self.at).text.strip()
         if plain(text) and plain(text) == plain(self.how.get("column", "")):
             return text
         return uploads.header_of(first, self.at)
@@ -108,14 +111,13 @@ class Judge:
         if not self.key:
             yield from uploads.column_note(sample, self.at, heading)
             return
-        called = f" “{uploads.short(heading)}”" if heading else ""
-        yield f"Leads were looked for by {self.key.noun}, in column {uploads.letters(self.at)}{called}."
+        yield f"Leads were looked for by {self.key.noun}, in {uploads.column_words(self.at, heading)}."
 
     # --- A batch -------------------------------------------------------------------------------------------
 
     def judge(self, rows: Iterable[Row]) -> list[Line]:
         """Barred where more records are taken than fit into one list."""
-        lines = [Line(row.line, uploads.short(cell_of(row, self.at).text), row.cells) for row in rows]
+        lines = [Line(row, uploads.short(row.cell(self.at).text)) for row in rows]
         self._name(lines)
         known = self._known(one for line in lines for one in line.ids)
         if self.key:
@@ -128,19 +130,19 @@ class Judge:
 
     def _name(self, lines: list[Line]) -> None:
         """Candidates into `ids`: what each line may mean."""
-        cells = [line.cells[self.at] if self.at < len(line.cells) else Cell("") for line in lines]
         if self.key is None:
-            for line, cell in zip(lines, cells, strict=True):
+            for line in lines:
+                cell = line.row.cell(self.at)
                 if cell.kind != "formula" and (one := uploads.normal_id(cell.text)):
                     line.ids = [one]
                 else:
                     line.refuse(NOT_AN_ID, uploads.why_no_id(self.record_type, cell))
             return
-        for line, cell in zip(lines, cells, strict=True):
-            if why := lookups.why_none(self.key, cell):
+        for line in lines:
+            if why := lookups.why_none(self.key, line.row.cell(self.at)):
                 line.refuse(f"no {self.key.noun}", why)
         asked = list(_open(lines))
-        texts = [line.cells[self.at].text for line in asked]
+        texts = [line.row.cell(self.at).text for line in asked]
         for line, ids in zip(asked, lookups.meant(self.key, self.account, texts), strict=True):
             line.ids = ids
             if not ids:
@@ -206,7 +208,7 @@ def _activities(account: Account, ids: list[str]) -> Iterator[tuple[str, Known]]
     rows = Activity.objects.filter(account=account, activity_id__in=ids)
     fields = ("activity_id", "pk", "gone_at", "lead__prospect_id", "activity_type", "event_code")
     for one, pk, gone, lead, type_, code in rows.values_list(*fields):
-        yield one, Known(pk, gone is not None, (lead,), fixed=type_ != 2 or code not in CUSTOM_CODES)
+        yield one, Known(pk, gone is not None, (lead,), fixed=type_ != CUSTOM or code not in CUSTOM_CODES)
 
 
 def _tasks(account: Account, ids: list[str]) -> Iterator[tuple[str, Known]]:
@@ -228,26 +230,24 @@ class _Days:
             raise Barred("Choose at least one activity type.")
         self.at = self._column(sample, how.get("day", ""), lead_at)
         self.until = lookups.named_column(sample, how["until"]) if how.get("until", "").strip() else None
-        first = cell_of(sample[0], self.at).text.strip()
+        first = sample[0].cell(self.at).text.strip()
         self.heading = first if not days.looks_like_one(first) and any(map(str.isalpha, first)) else ""
         self.order = how.get("order") or self._order(sample)
-        called = f" “{uploads.short(self.heading)}”" if self.heading else ""
-        self.notes = [
-            f"Days were taken from column {uploads.letters(self.at)}{called}, as {account.time_zone} has them."
-        ]
+        where = uploads.column_words(self.at, self.heading)
+        self.notes = [f"Days were taken from {where}, as {account.time_zone} has them."]
         if any(days.is_ambiguous(text) for text in self._texts(sample)):
             self.notes.append(f"Days were read with the {'day' if self.order == days.DAY_FIRST else 'month'} first.")
 
     def _column(self, sample: list[Row], named: str, lead_at: int) -> int:
         if named.strip():
             return lookups.named_column(sample, named)
-        width = lookups.width_of(sample)
-        full = [sum(days.looks_like_one(cell_of(row, at).text) for row in sample) for at in range(width)]
+        headings = lookups.headings_of(sample)
+        width = len(headings)
+        full = [sum(days.looks_like_one(row.cell(at).text) for row in sample) for at in range(width)]
         full[lead_at] = 0
         if not any(full):
             raise Barred("No column holds days. Say which one does: its letter or its heading.")
-        headings = [plain(cell_of(sample[0], at).text) in DAY_HEADINGS for at in range(width)]
-        return max(range(width), key=lambda at: (full[at] >= 0.8 * max(full), headings[at], full[at]))
+        return max(range(width), key=lambda at: (full[at] >= 0.8 * max(full), headings[at] in DAY_HEADINGS, full[at]))
 
     def _order(self, sample: list[Row]) -> str:
         texts = list(self._texts(sample))
@@ -259,7 +259,7 @@ class _Days:
 
     def _texts(self, sample: list[Row]) -> Iterator[str]:
         columns = [self.at] if self.until is None else [self.at, self.until]
-        return (cell_of(row, at).text.strip() for row in sample for at in columns)
+        return (row.cell(at).text.strip() for row in sample for at in columns)
 
     def find(self, lines: Iterable[Line], known: dict[str, Known]) -> None:
         """Replaces each line's lead by the activities that are meant, or refuses it."""
@@ -281,10 +281,10 @@ class _Days:
 
     def _span(self, line: Line) -> Span | None:
         """None where the line was refused."""
-        texts = [line.cells[at].text.strip() if at < len(line.cells) else "" for at in (self.at, self.until or 0)]
+        texts = list(self._texts([line.row]))
         line.text = uploads.short(f"{line.text} · {texts[0]}")
         spans: list[Span] = []
-        for text in texts[: 1 if self.until is None else 2]:
+        for text in texts:
             found = days.span(text, self.zone, self.order)
             if found is None:
                 line.refuse(NO_DAY, f"“{uploads.short(text)}” is no day" if text else "the cell of the day is empty")
@@ -300,7 +300,9 @@ class _Days:
         found: dict[int, list[tuple[datetime, str]]] = defaultdict(list)
         if not spans:
             return found
-        rows = Activity.objects.filter(account=self.account, event_code__in=self.codes, activity_type=2, gone_at=None)
+        rows = Activity.objects.filter(
+            account=self.account, event_code__in=self.codes, activity_type=CUSTOM, gone_at=None
+        )
         rows = rows.filter(
             created_on__gte=min(start for start, _ in spans), created_on__lt=max(end for _, end in spans)
         )

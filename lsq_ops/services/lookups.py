@@ -70,45 +70,39 @@ def why_none(key: Key, cell: Cell) -> str:
 # --- Columns ------------------------------------------------------------------------------------------------
 
 
-def cell_of(row: Row, at: int) -> Cell:
-    return row.cells[at] if at < len(row.cells) else Cell("")
-
-
-def width_of(sample: list[Row]) -> int:
-    return max(len(row.cells) for row in sample)
+def headings_of(sample: list[Row]) -> list[str]:
+    """The first row's texts, in plain letters; as many as there are columns."""
+    return [plain(sample[0].cell(at).text) for at in range(uploads.width_of(sample))]
 
 
 def named_column(sample: list[Row], column: str) -> int:
     """The column of that heading or letter. Barred where there is none."""
-    width = width_of(sample)
-    headings = [plain(cell_of(sample[0], at).text) for at in range(width)]
+    headings = headings_of(sample)
+    letters = [uploads.letters(at) for at in range(len(headings))]
     if wanted := plain(column):
         if wanted in headings:
             return headings.index(wanted)
-        letters = [uploads.letters(at) for at in range(width)]
         if column.strip().upper() in letters:
             return letters.index(column.strip().upper())
-    raise Barred(
-        f"The file has no column “{uploads.short(column)}”; its columns go from A to {uploads.letters(width - 1)}."
-    )
+    raise Barred(f"The file has no column “{uploads.short(column)}”; its columns go from A to {letters[-1]}.")
 
 
 def column_of(sample: list[Row], key: Key) -> int:
     """By heading; else the one that most often holds such a thing."""
-    width = width_of(sample)
-    headings = [plain(cell_of(sample[0], at).text) for at in range(width)]
+    headings = headings_of(sample)
+    width = len(headings)
     if key.title == "Number":  # whatever there is could be a number
         named = [at for at in range(width) if headings[at] in key.names]
         if not named and width > 1:
             raise Barred("Say which column holds the number: its letter or its heading.")
         return named[0] if named else 0
-    full = [sum(bool(key.terms(cell_of(row, at).text)) for row in sample) for at in range(width)]
+    full = [sum(bool(key.terms(row.cell(at).text)) for row in sample) for at in range(width)]
     return max(range(width), key=lambda at: (full[at] >= 0.8 * max(full) > 0, headings[at] in key.names, full[at]))
 
 
 def heading(first: Row, at: int, key: Key) -> str:
     """The heading, where the first row is one: it names the column, or holds nothing of that sort. Else empty."""
-    text = cell_of(first, at).text.strip()
+    text = first.cell(at).text.strip()
     other = not any(map(str.isdecimal, text)) if key.title == "Number" else not key.terms(text)
     return text if (plain(text) in key.names or other) and any(map(str.isalpha, text)) else ""
 

@@ -10,6 +10,7 @@ from django.db.models import Count, Field, Model, Q
 
 from lsq_ops import terms
 from lsq_ops.chain import canonical
+from lsq_ops.kinds.activities import CUSTOM
 from lsq_ops.leadsquared.records import ActivityRecord, ActivityTypeRecord, LeadRecord, TaskRecord, UserRecord
 from lsq_ops.models import (
     Account,
@@ -25,7 +26,6 @@ from lsq_ops.models import (
 
 from .parts import parts
 
-CUSTOM = 2  # of ActivityType; the others are the system's own
 BATCH = 500
 LEAD_FIELDS = (
     "number first_name last_name email phone mobile stage owner_id owner_name created_on modified_on touched_on raw"

@@ -34,7 +34,7 @@ from lsq_ops.models import (
 from lsq_ops.models.evidence import pack
 from lsq_ops.queue import is_stopping, ring
 
-from . import accounts, mirror
+from . import accounts, leases, mirror
 from .budget import BudgetSpent, OutOfTime
 from .may import Barred
 from .tape import KEPT, Tape
@@ -140,15 +140,10 @@ def claim(lanes: Iterable[int]) -> Snapshot | None:
         now = db_now()
         waiting = Snapshot.objects.filter(read_at__isnull=True, lane__in=list(lanes), account__current=True)
         waiting = waiting.filter(Q(not_before__isnull=True) | Q(not_before__lte=now))
-        waiting = waiting.filter(Q(claimed_until__isnull=True) | Q(claimed_until__lt=now))
-        snapshot = waiting.select_related("account", "request").order_by("lane", "id").first()
+        snapshot = waiting.filter(leases.free(now)).select_related("account", "request").order_by("lane", "id").first()
         if snapshot is None:
             return None
-        ours = Snapshot.objects.filter(pk=snapshot.pk, claimed_until=snapshot.claimed_until, read_at__isnull=True)
-        if snapshot.claimed_until is None:
-            ours = Snapshot.objects.filter(pk=snapshot.pk, claimed_until__isnull=True, read_at__isnull=True)
-        lease = now + timedelta(seconds=timing().claim_lease)
-        if ours.update(claimed_until=lease, **_begun(snapshot, now)):
+        if _leased(snapshot).update(claimed_until=leases.end(now), **_begun(snapshot, now)):
             snapshot.refresh_from_db()
             return snapshot
 
@@ -301,4 +296,4 @@ def _put_off(snapshot: Snapshot, *, seconds: float, why: str = "", tape: Tape | 
 
 def _leased(snapshot: Snapshot) -> Any:
     """The row, if the lease is still the one that we were given and nobody has finished it."""
-    return Snapshot.objects.filter(pk=snapshot.pk, read_at__isnull=True, claimed_until=snapshot.claimed_until)
+    return leases.held(Snapshot.objects.filter(read_at__isnull=True), snapshot)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 
 from lsq_ops.models import (
     Activity,
@@ -23,9 +23,7 @@ from lsq_ops.models import (
     Selection,
     SnapshotContent,
     Task,
-    UploadedLine,
     UploadedList,
-    UploadedPart,
     WebhookReceipt,
     audited,
     db_now,
@@ -34,7 +32,7 @@ from lsq_ops.models import (
 )
 from lsq_ops.queue import ring
 
-from . import holds
+from . import holds, leases, uploaded
 from .may import Barred, Person, need
 
 BATCH = 200
@@ -72,12 +70,11 @@ def _erase_requests(rows: list[DeletionRequest]) -> Erased:
         locked = DeletionRequest.locked(request.pk)
         if locked.contents_erased_at or any(holds.on_version(version) for version in locked.versions.all()):
             continue
-        of_request: dict[str, Any] = {"request": locked.pk}
         items = ItemContent.objects.filter(item__version__request=locked.pk, raw__isnull=False)
         count = items.update(raw=None, salt="")
         CallBody.objects.filter(call__version__request=locked.pk).update(text="")
         SnapshotContent.objects.filter(snapshot__request=locked.pk).update(packed=b"")
-        ActivitySnapshot.objects.filter(**of_request).update(contents_erased_at=db_now())
+        locked.snapshots.update(contents_erased_at=db_now())
         WebhookReceipt.objects.filter(attempt__request=locked.pk).update(body=b"")
         DeletionRequest.objects.filter(pk=locked.pk).update(contents_erased_at=db_now())
         record("request.contents_erased", locked, actor="system", items=count)
@@ -128,12 +125,7 @@ def _uploads(until: datetime) -> QuerySet[UploadedList]:
 
 
 def _erase_uploads(rows: list[UploadedList]) -> Erased:
-    pks, now = [row.pk for row in rows], db_now()
-    UploadedList.objects.filter(pk__in=pks).update(thrown_at=now, claimed_until=None)
-    UploadedList.objects.filter(pk__in=pks, read_at__isnull=True).update(read_at=now)
-    UploadedPart.objects.filter(upload__in=pks).delete()
-    UploadedLine.objects.filter(upload__in=pks).delete()
-    return Erased(len(pks))
+    return Erased(uploaded.empty(row.pk for row in rows))
 
 
 def _selections(until: datetime) -> QuerySet[Selection]:
@@ -268,11 +260,10 @@ def _plus(counts: dict[str, int], rule: Rule, number: int) -> dict[str, int]:
 
 def _claim() -> RetentionRun | None:
     now = db_now()
-    free = Q(claimed_until=None) | Q(claimed_until__lt=now)
-    run = RetentionRun.objects.filter(free, ended_at__isnull=True).order_by("pk").first()
+    run = RetentionRun.objects.filter(leases.free(now), ended_at__isnull=True).order_by("pk").first()
     if run is None:
         return None
-    lease = now + timedelta(seconds=timing().claim_lease)
+    lease = leases.end(now)
     if not _ours(run).update(claimed_until=lease):
         return None
     run.claimed_until = lease
@@ -280,4 +271,4 @@ def _claim() -> RetentionRun | None:
 
 
 def _ours(run: RetentionRun) -> QuerySet[RetentionRun]:
-    return RetentionRun.objects.filter(pk=run.pk, ended_at__isnull=True, claimed_until=run.claimed_until)
+    return leases.held(RetentionRun.objects.filter(ended_at__isnull=True), run)

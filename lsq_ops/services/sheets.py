@@ -60,6 +60,10 @@ class Row:
     line: int
     cells: list[Cell]
 
+    def cell(self, at: int) -> Cell:
+        """Empty where the row is shorter."""
+        return self.cells[at] if at < len(self.cells) else Cell("")
+
 
 @dataclass(slots=True)
 class Sheet:

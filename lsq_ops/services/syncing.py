@@ -22,7 +22,7 @@ from lsq_ops.leadsquared.errors import KeysRefused, LeadSquaredError, RateLimite
 from lsq_ops.models import Account, Lead, LostRace, MirrorSync, audited, db_now, record, timing
 from lsq_ops.queue import ring
 
-from . import accounts, mirror, notices
+from . import accounts, leases, mirror, notices
 from .budget import BudgetSpent, OutOfTime
 from .may import Barred, Person, need
 
@@ -224,10 +224,10 @@ def claim() -> MirrorSync | None:
     now = db_now()
     due: Any = MirrorSync.objects.filter(state=State.RUNNING, account__current=True)
     due = due.filter(Q(not_before=None) | Q(not_before__lte=now))
-    run = due.filter(Q(claimed_until=None) | Q(claimed_until__lt=now)).select_related("account").first()
+    run = due.filter(leases.free(now)).select_related("account").first()
     if run is None:
         return None
-    lease = now + timedelta(seconds=timing().claim_lease)
+    lease = leases.end(now)
     if not _as_seen(run).update(claimed_until=lease):
         return None
     run.claimed_until = lease
@@ -236,8 +236,7 @@ def claim() -> MirrorSync | None:
 
 def _as_seen(run: MirrorSync) -> QuerySet[MirrorSync]:
     """The row, if it still runs and nobody else took the lease."""
-    rows = MirrorSync.objects.filter(pk=run.pk, state=State.RUNNING)
-    return rows.filter(claimed_until=run.claimed_until) if run.claimed_until else rows.filter(claimed_until=None)
+    return leases.held(MirrorSync.objects.filter(state=State.RUNNING), run)
 
 
 def _take(run: MirrorSync, made: Step) -> None:

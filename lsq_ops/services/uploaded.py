@@ -1,18 +1,18 @@
 """An uploaded list from its file to a selection: kept in parts, unpacked into rows, judged a part at a time by whoever
 has time, resumed where it stood; and the same file back, with what became of every line."""
 
-import hashlib
+import io
 import json
 import tempfile
 import time
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 from itertools import chain, islice
 from typing import Any, BinaryIO, cast
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet, Value
+from django.db.models.functions import Coalesce
 
 from lsq_ops.models import (
     DeletionItem,
@@ -25,11 +25,10 @@ from lsq_ops.models import (
     audited,
     db_now,
     record,
-    timing,
 )
 from lsq_ops.queue import ring
 
-from . import accounts, drafting, sheets, spreadsheet, uploads
+from . import accounts, drafting, leases, sheets, spreadsheet, uploads
 from .judging import BATCH, NOT_READ, TAKEN, UNKNOWN, Judge, Line
 from .may import Barred, Person, need
 from .parts import parts
@@ -60,14 +59,14 @@ def receive(user: Person, file: BinaryIO, filename: str, *, names: str, how: dic
             account=account,
             user=user,
             name=uploads.name_of(filename),
-            sha256="",
-            size=0,
+            sha256=uploads.digest(file),
+            size=file.seek(0, io.SEEK_END),
             made_at=now,
             names=names,
             how=how,
             total=sheet.total,
             notes=[*sheet.notes, *judge.notes],
-            claimed_until=now + timedelta(seconds=timing().claim_lease),
+            claimed_until=leases.end(now),
         )
         _keep(upload, file)
     _begin(upload)
@@ -85,22 +84,26 @@ def _begin(upload: UploadedList) -> None:
 
 def _keep(upload: UploadedList, file: BinaryIO) -> None:
     file.seek(0)
-    digest = hashlib.sha256()
     for number, data in enumerate(iter(lambda: file.read(sheets.CHUNK), b"")):
-        digest.update(data)
-        upload.size += len(data)
         UploadedPart.objects.create(upload=upload, number=number, data=data)
-    upload.sha256 = digest.hexdigest()
-    upload.save(update_fields=["sha256", "size"])
 
 
 def _file(upload: UploadedList) -> BinaryIO:
     """As it came; gone when it is closed."""
     file = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115  (whoever asked closes it)
-    for number in upload.parts.order_by("number").values_list("number", flat=True):
-        file.write(bytes(upload.parts.values_list("data", flat=True).get(number=number)))
+    for data in _parts(upload):
+        file.write(data)
     file.seek(0)
     return file
+
+
+def _parts(upload: UploadedList) -> Iterator[bytes]:
+    """Read one by one, as each is wanted."""
+    return (_part(upload, number) for number in range(upload.parts.count()))
+
+
+def _part(upload: UploadedList, number: int) -> bytes:
+    return bytes(upload.parts.values_list("data", flat=True).get(number=number))
 
 
 # --- Reading it ---------------------------------------------------------------------------------------------
@@ -109,11 +112,11 @@ def _file(upload: UploadedList) -> BinaryIO:
 def claim() -> UploadedList | None:
     """The next upload to read, ours for the time of a lease; None where none is."""
     now = db_now()
-    due = UploadedList.objects.filter(read_at__isnull=True).filter(Q(claimed_until=None) | Q(claimed_until__lt=now))
+    due = UploadedList.objects.filter(leases.free(now), read_at__isnull=True)
     upload = due.select_related("account").order_by("pk").first()
     if upload is None:
         return None
-    lease = now + timedelta(seconds=timing().claim_lease)
+    lease = leases.end(now)
     if not _ours(upload).update(claimed_until=lease, tries=upload.tries + 1):
         return None
     upload.claimed_until, upload.tries = lease, upload.tries + 1
@@ -122,7 +125,7 @@ def claim() -> UploadedList | None:
 
 def _ours(upload: UploadedList) -> QuerySet[UploadedList]:
     """The row, while it is read by nobody but us."""
-    return UploadedList.objects.filter(pk=upload.pk, read_at__isnull=True, claimed_until=upload.claimed_until)
+    return leases.held(UploadedList.objects.filter(read_at__isnull=True), upload)
 
 
 def step(upload: UploadedList, until: float | None = None) -> None:
@@ -146,7 +149,7 @@ def _unpack(upload: UploadedList) -> bool:
     with _file(upload) as file:
         sheet = sheets.open_sheet(file, upload.how.get("sheet", ""))
         packed = [_packed(batch) for batch in _batches(row for row in sheet.rows if uploads.has_text(row))]
-    notes = [*sheet.notes, *_judge(upload, _unpacked(packed)).notes]
+    notes = [*sheet.notes, *_judge(upload, packed).notes]
     with audited():
         if not _ours(upload).update(unpacked=True, notes=notes):
             return False
@@ -176,27 +179,22 @@ def _packed(rows: list[Row]) -> bytes:
     return zlib.compress(json.dumps(told, ensure_ascii=True).encode(), 1)
 
 
-def _unpacked(parts_of_it: Iterable[bytes]) -> Iterator[Row]:
-    for data in parts_of_it:
-        for line, cells in json.loads(zlib.decompress(data)):
-            yield Row(line, [Cell(*cell) for cell in cells])
+def _unpacked(part: bytes) -> list[Row]:
+    return [Row(line, [Cell(*cell) for cell in cells]) for line, cells in json.loads(zlib.decompress(part))]
 
 
-def _rows(upload: UploadedList, first: int = 0, last: int | None = None) -> Iterator[Row]:
-    """From one part to before another; read one by one, as each is wanted."""
-    numbers = upload.parts.filter(number__gte=first).order_by("number").values_list("number", flat=True)
-    for number in [one for one in numbers if last is None or one < last]:
-        yield from _unpacked([bytes(upload.parts.values_list("data", flat=True).get(number=number))])
+def _rows(packed: Iterable[bytes]) -> Iterator[Row]:
+    return chain.from_iterable(map(_unpacked, packed))
 
 
-def _judge(upload: UploadedList, rows: Iterable[Row], seen: dict[str, int] | None = None) -> Judge:
-    return Judge(upload.account, upload.names, upload.how, list(islice(rows, uploads.SAMPLE)), seen)
+def _judge(upload: UploadedList, packed: Iterable[bytes], seen: dict[str, int] | None = None) -> Judge:
+    return Judge(upload.account, upload.names, upload.how, list(islice(_rows(packed), uploads.SAMPLE)), seen)
 
 
 def _judge_on(upload: UploadedList, until: float) -> None:
-    judge = _judge(upload, _rows(upload), _seen(upload))
+    judge = _judge(upload, _parts(upload), _seen(upload))
     for number in range(upload.read_parts, upload.parts.count()):
-        batch = list(_rows(upload, number, number + 1))
+        batch = _unpacked(_part(upload, number))
         if number == 0 and judge.has_header:
             del batch[0]
         if upload.lines + len(batch) > MAX_LINES:
@@ -206,7 +204,7 @@ def _judge_on(upload: UploadedList, until: float) -> None:
         if time.monotonic() > until:
             _hand_over(upload)
             return
-    _end(upload, "")
+    _end(upload, taken=judge.seen)
 
 
 def _seen(upload: UploadedList) -> dict[str, int]:
@@ -218,7 +216,7 @@ def _keep_lines(upload: UploadedList, lines: list[Line]) -> bool:
     """One batch, one transaction: the lines, and how far it came. False where it is no longer ours."""
     counts = Counter(upload.counts)
     counts.update(line.verdict for line in lines)
-    lease = db_now() + timedelta(seconds=timing().claim_lease)
+    lease = leases.end(db_now())
     facts: dict[str, Any] = {"read_parts": upload.read_parts + 1, "counts": dict(counts), "tries": 0}
     facts |= {"lines": upload.lines + len(lines), "last_line": lines[-1].line if lines else upload.last_line}
     with audited():
@@ -249,14 +247,14 @@ def _hand_over(upload: UploadedList) -> None:
         ring("work")
 
 
-def _end(upload: UploadedList, why: str) -> None:
-    """It is read; what it takes is frozen as a selection."""
+def _end(upload: UploadedList, why: str = "", taken: Iterable[str] = ()) -> None:
+    """It is read; what it takes is frozen as a selection, unless there is a reason why not."""
     with audited():
         if not _ours(upload).select_for_update(no_key=True).exists():
             return
         facts: dict[str, Any] = {"read_at": db_now(), "why": why[:300], "claimed_until": None}
-        if not why and upload.counts.get(TAKEN):
-            facts["selection"] = _selection(upload, upload.record_type, list(_seen(upload)))
+        if ids := list(taken):
+            facts["selection"] = _selection(upload, ids)
         _ours(upload).update(**facts)
         record(
             "upload.read",
@@ -269,9 +267,15 @@ def _end(upload: UploadedList, why: str) -> None:
         )
 
 
-def _selection(upload: UploadedList, record_type: str, ids: list[str]) -> Selection:
-    facts = {"account": upload.account, "user": upload.user, "made_at": db_now()}
-    return Selection.objects.create(record_type=record_type, ids=ids, source=upload.source(), **facts)
+def _selection(upload: UploadedList, ids: list[str]) -> Selection:
+    return Selection.objects.create(
+        account=upload.account,
+        user=upload.user,
+        record_type=upload.record_type,
+        ids=ids,
+        source=upload.source(),
+        made_at=db_now(),
+    )
 
 
 # --- By its owner -------------------------------------------------------------------------------------------
@@ -310,9 +314,8 @@ def read_again(user: Person, upload: UploadedList) -> None:
             raise Barred("The file isn't kept any more; upload it again.")
         fresh: dict[str, Any] = {"read_at": None, "why": "", "last_line": 0, "lines": 0, "counts": {}}
         fresh |= {"read_parts": 0, "tries": 0}
-        lease = db_now() + timedelta(seconds=timing().claim_lease)
         rows = UploadedList.objects.filter(pk=upload.pk, read_at__isnull=False)
-        if not rows.update(**fresh, selection=None, claimed_until=lease):
+        if not rows.update(**fresh, selection=None, claimed_until=leases.end(db_now())):
             raise Barred("It is being read.")
         upload.judged.all().delete()
     upload.refresh_from_db()
@@ -323,13 +326,20 @@ def throw_away(user: Person, upload: UploadedList) -> None:
     """The file and its lines, not what was made of them: what was picked and asked stays."""
     own(user, upload)
     with audited():
-        now = db_now()
-        rows = UploadedList.objects.filter(pk=upload.pk, thrown_at__isnull=True)
-        if not rows.update(thrown_at=now, read_at=upload.read_at or now, claimed_until=None):
+        if not empty([upload.pk]):
             raise Barred("It was thrown away before.")
-        upload.parts.all().delete()
-        upload.judged.all().delete()
         record("upload.thrown_away", upload, actor=str(user), sha256=upload.sha256)
+
+
+def empty(pks: Iterable[int]) -> int:
+    """Without their files and lines from now on, in the running transaction; how many had them."""
+    now = db_now()
+    rows = UploadedList.objects.filter(pk__in=list(pks), thrown_at__isnull=True)
+    emptied = list(rows.values_list("pk", flat=True))
+    rows.update(thrown_at=now, read_at=Coalesce("read_at", Value(now)), claimed_until=None)
+    UploadedPart.objects.filter(upload__in=emptied).delete()
+    UploadedLine.objects.filter(upload__in=emptied).delete()
+    return len(emptied)
 
 
 # --- The file back ------------------------------------------------------------------------------------------
@@ -347,9 +357,9 @@ def outcome_file(user: Person, upload: UploadedList, into: BinaryIO) -> None:
     requests = list(requests_of(upload))
     with audited():
         record("upload.outcome_taken", upload, actor=str(user), sha256=upload.sha256, requests=[r.pk for r in requests])
-    rows, heading = _rows(upload), list[str]()
-    if _judge(upload, _rows(upload)).has_header:
-        heading = [cell.text for cell in next(rows).cells]
+    rows = _rows(_parts(upload))
+    has_header = _judge(upload, _parts(upload)).has_header
+    heading = [cell.text for cell in next(rows).cells] if has_header else []
     header = ["LSQ Ops: line", "verdict", "why", "requests", "outcome", *heading]
     about = f"{upload.name} (SHA-256 {upload.sha256})"
     for data in spreadsheet.lines(header, _told(upload, rows, requests), about=about, by=str(user), at=db_now()):

@@ -68,7 +68,7 @@ def read_ids(file: BinaryIO, filename: str, *, record_type: str) -> Upload:
     reader = _Reader(record_type)
     for row in chain(sample[1:] if header else sample, rows):
         if has_text(row):
-            reader.take_cell(row.line, row.cells[column] if column < len(row.cells) else Cell(""))
+            reader.take_cell(row.line, row.cell(column))
     notes = [*sheet.notes, *column_note(sample, column, header)]
     return reader.upload(digest(file), name_of(filename), notes)
 
@@ -178,8 +178,8 @@ def has_text(row: Row) -> bool:
 def id_column(sample: list[Row], record_type: str) -> int:
     """The column whose cells look most like ids. Exports hold several (task, lead, owner): among columns
     that are as full of ids, the one that a header names, then the one that repeats itself least."""
-    width = max(len(row.cells) for row in sample)
-    columns = [[row.cells[at].text if at < len(row.cells) else "" for row in sample] for at in range(width)]
+    width = width_of(sample)
+    columns = [[row.cell(at).text for row in sample] for at in range(width)]
     ids = [[one for text in column if (one := normal_id(text))] for column in columns]
     full = [len(found) for found in ids]
     if not any(full):
@@ -204,14 +204,22 @@ def _resembles(text: str) -> float:
 
 def header_of(first: Row, column: int) -> str:
     """The header's text, where the first row is one: no id in the column, but a word that names ids. Else empty."""
-    text = first.cells[column].text.strip(_AROUND) if column < len(first.cells) else ""
+    text = first.cell(column).text.strip(_AROUND)
     return text if text and not normal_id(text) and _HEADER_WORD.search(text) else ""
 
 
 def column_note(sample: list[Row], column: int, header: str) -> Iterable[str]:
-    if max(len(row.cells) for row in sample) > 1:
-        called = f" “{short(header)}”" if header else ""
-        yield f"The ids were taken from column {letters(column)}{called}."
+    if width_of(sample) > 1:
+        yield f"The ids were taken from {column_words(column, header)}."
+
+
+def width_of(sample: list[Row]) -> int:
+    return max(len(row.cells) for row in sample)
+
+
+def column_words(column: int, heading: str) -> str:
+    """ "column B “Phone”"."""
+    return f"column {letters(column)}" + (f" “{short(heading)}”" if heading else "")
 
 
 def letters(column: int) -> str:

@@ -1089,15 +1089,15 @@ READINGS = [
     Mistake(
         "reading-claimed-twice",
         SERVICES + "reading.py",
-        "Snapshot.objects.filter(pk=snapshot.pk, claimed_until__isnull=True, read_at__isnull=True)",
-        "Snapshot.objects.filter(pk=snapshot.pk, read_at__isnull=True)",
+        "if _leased(snapshot).update(claimed_until=leases.end(now)",
+        "if Snapshot.objects.filter(pk=snapshot.pk).update(claimed_until=leases.end(now)",
         (READING + "test_a_reading_that_another_worker_claims_between_look_and_claim_is_theirs",),
     ),
     Mistake(
         "reading-filled-by-the-late-one",
-        SERVICES + "reading.py",
-        "filter(pk=snapshot.pk, read_at__isnull=True, claimed_until=snapshot.claimed_until)",
-        "filter(pk=snapshot.pk, read_at__isnull=True)",
+        SERVICES + "leases.py",
+        "rows.filter(pk=row.pk, claimed_until=row.claimed_until)",
+        "rows.filter(pk=row.pk)",
         (READING + "test_a_worker_that_was_given_up_does_not_take_the_claim_of_the_next_one",),
     ),
     Mistake(
@@ -1433,15 +1433,15 @@ UPLOADS = [
     Mistake(
         "forgets-what-earlier-parts-took",
         SERVICES + "uploaded.py",
-        "    judge = _judge(upload, _rows(upload), _seen(upload))",
-        "    judge = _judge(upload, _rows(upload))",
+        "    judge = _judge(upload, _parts(upload), _seen(upload))",
+        "    judge = _judge(upload, _parts(upload))",
         (UPLOADED + "test_the_worker_reads_on_where_it_stood",),
     ),
     Mistake(
         "a-broken-list-is-used",
         SERVICES + "uploaded.py",
-        "        if not why and upload.counts.get(TAKEN):",
-        "        if upload.counts.get(TAKEN):",
+        "        _end(upload, str(no))",
+        "        _end(upload, str(no), _seen(upload))",
         (UPLOADED + "test_a_list_that_is_too_long_is_not_used_at_all",),
     ),
     Mistake(
@@ -1513,7 +1513,7 @@ KEEPING = [
     Mistake(
         "two-erase-at-once",
         SERVICES + "retention.py",
-        "filter(free, ended_at__isnull=True)",
+        "filter(leases.free(now), ended_at__isnull=True)",
         "filter(ended_at__isnull=True)",
         (RETENTION + "test_a_run_goes_on_where_it_stood_and_one_worker_does_it",),
     ),
