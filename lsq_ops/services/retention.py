@@ -5,6 +5,7 @@ Never erased: requests, versions, items (ids, leads, codes, dates, outcomes, sal
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -229,7 +230,8 @@ def begin_due() -> None:
     if last and (last.ended_at is None or db_now() - last.begun_at < timedelta(seconds=timing().retention_every)):
         return
     if any(one.count for one in due(most=1)):
-        start(actor="system")
+        with suppress(Barred):  # another worker has just begun it
+            start(actor="system")
 
 
 def step() -> bool:

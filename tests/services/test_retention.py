@@ -216,6 +216,18 @@ def test_it_begins_by_itself_once_a_day_where_something_is_due(gone, monkeypatch
     assert RetentionRun.objects.count() == 2
 
 
+def test_of_two_workers_that_would_begin_it_the_late_one_goes_on_with_its_work(gone, all_is_old, monkeypatch):
+    due = retention.due
+
+    def begun_meanwhile(most):
+        retention.start(actor="system")
+        return due(most)
+
+    monkeypatch.setattr(retention, "due", begun_meanwhile)
+    retention.begin_due()
+    assert RetentionRun.objects.count() == 1
+
+
 def test_the_dry_run_erases_nothing(gone, all_is_old):
     said = io.StringIO()
     call_command("retention", "--dry-run", stdout=said)
