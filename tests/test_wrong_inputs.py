@@ -432,7 +432,8 @@ def test_a_hundred_thousand_lines_are_read_and_too_many_are_a_sentence(people):
     def sent(text):
         answer = client.post(f"{TASKS}upload/", {"file": SimpleUploadedFile("ids.csv", text.encode())}, follow=True)
         assert len(answer.content) < 500_000
-        agenda.work()
+        while agenda.work():  # a slow machine needs several turns
+            pass
         return words(client.get(answer.redirect_chain[-1][0]))
 
     assert "100,000 lines: 100,000 not in the mirror" in sent(ids)
