@@ -4,6 +4,7 @@ from .accounts import Account, Beat, BudgetDay, BudgetSlot
 from .audit import AuditAnchor, AuditEvent, AuditHead, TrailCheck, audited, record
 from .calls import Attempt, CallBody, DeletionCall, TaskClaim, WebhookReceipt
 from .clock import db_now, durable
+from .erasing import ErasingRun, RetentionRun
 from .evidence import ActivitySnapshot, SnapshotContent, SnapshotPage
 from .machine import IllegalMove, LostRace, StateMachine
 from .mirror import Activity, ActivityType, CrmUser, Hold, Lead, SearchTerm, Task
@@ -17,7 +18,6 @@ from .requests import (
     RequestVersion,
     Selection,
 )
-from .retention import RetentionRun
 from .sign_in import CacheEntry, VotingSuspension
 from .syncing import MirrorSync
 from .talk import Message, StrikeOut
@@ -44,6 +44,7 @@ __all__ = [
     "DeletionCall",
     "DeletionItem",
     "DeletionRequest",
+    "ErasingRun",
     "Hold",
     "IllegalMove",
     "ItemContent",

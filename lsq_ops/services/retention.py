@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 
 from lsq_ops.models import (
     Activity,
@@ -33,39 +33,19 @@ from lsq_ops.models import (
 )
 from lsq_ops.queue import ring
 
-from . import holds, leases, uploaded
+from . import batches, holds, uploaded
+from .batches import Erased, Rule
 from .may import Barred, Person, need
-
-BATCH = 200
-
-
-class Erased(NamedTuple):
-    erased: int
-    kept_back: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """`due(until)`: rows whose time is over; `erase(rows)`: empties or removes them, in the running transaction, all
-    but what is on hold. `what` goes, `stays` stays. `batch`: how many of them one transaction takes."""
-
-    name: str
-    what: str
-    stays: str
-    due: Callable[[datetime], QuerySet[Any]]
-    erase: Callable[[list[Any]], Erased]
-    batch: int = BATCH
-
 
 # --- The rules ----------------------------------------------------------------------------------------------
 
 
-def _requests(until: datetime) -> QuerySet[DeletionRequest]:
-    over = DeletionRequest.objects.filter(state__in=DeletionRequest.terminal_states(), state_at__lt=until)
+def _requests(run: RetentionRun) -> QuerySet[DeletionRequest]:
+    over = DeletionRequest.objects.filter(state__in=DeletionRequest.terminal_states(), state_at__lt=run.until)
     return over.filter(contents_erased_at__isnull=True, look_again_at__isnull=True)
 
 
-def _erase_requests(rows: list[DeletionRequest]) -> Erased:
+def _erase_requests(run: RetentionRun, rows: list[DeletionRequest]) -> Erased:
     erased = 0
     for request in rows:
         locked = DeletionRequest.locked(request.pk)
@@ -83,12 +63,12 @@ def _erase_requests(rows: list[DeletionRequest]) -> Erased:
     return Erased(erased, len(rows) - erased)
 
 
-def _readings(until: datetime) -> QuerySet[ActivitySnapshot]:
+def _readings(run: RetentionRun) -> QuerySet[ActivitySnapshot]:
     rows = ActivitySnapshot.objects.filter(request__isnull=True, contents_erased_at__isnull=True)
-    return rows.filter(read_at__lt=until).select_related("account")
+    return rows.filter(read_at__lt=run.until).select_related("account")
 
 
-def _erase_readings(rows: list[ActivitySnapshot]) -> Erased:
+def _erase_readings(run: RetentionRun, rows: list[ActivitySnapshot]) -> Erased:
     held = _held_in(rows, lambda row: (row.subject_id,))
     pks = [row.pk for row in rows if row.pk not in held]
     SnapshotContent.objects.filter(snapshot__in=pks).update(packed=b"")
@@ -96,13 +76,13 @@ def _erase_readings(rows: list[ActivitySnapshot]) -> Erased:
     return Erased(len(pks), len(rows) - len(pks))
 
 
-def _gone(model: Any) -> Callable[[datetime], QuerySet[Any]]:
+def _gone(model: Any) -> Callable[[RetentionRun], QuerySet[Any]]:
     related = ("account", "lead") if model is Activity else ("account",)
-    return lambda until: model._default_manager.filter(gone_at__lt=until).select_related(*related)
+    return lambda run: model._default_manager.filter(gone_at__lt=run.until).select_related(*related)
 
 
-def _erase_gone(model: Any, ids: Callable[[Any], Iterable[str]]) -> Callable[[list[Any]], Erased]:
-    def erase(rows: list[Any]) -> Erased:
+def _erase_gone(model: Any, ids: Callable[[Any], Iterable[str]]) -> Callable[[RetentionRun, list[Any]], Erased]:
+    def erase(run: RetentionRun, rows: list[Any]) -> Erased:
         held = _held_in(rows, ids)
         free = [row.pk for row in rows if row.pk not in held]
         model._default_manager.filter(pk__in=free).delete()
@@ -121,24 +101,24 @@ def _held_in(rows: list[Any], ids: Callable[[Any], Iterable[str]]) -> set[int]:
     return held
 
 
-def _uploads(until: datetime) -> QuerySet[UploadedList]:
-    return UploadedList.objects.filter(thrown_at__isnull=True, made_at__lt=until)
+def _uploads(run: RetentionRun) -> QuerySet[UploadedList]:
+    return UploadedList.objects.filter(thrown_at__isnull=True, made_at__lt=run.until)
 
 
-def _erase_uploads(rows: list[UploadedList]) -> Erased:
+def _erase_uploads(run: RetentionRun, rows: list[UploadedList]) -> Erased:
     return Erased(uploaded.empty(row.pk for row in rows))
 
 
-def _selections(until: datetime) -> QuerySet[Selection]:
-    return Selection.objects.filter(made_at__lt=until).defer("ids")
+def _selections(run: RetentionRun) -> QuerySet[Selection]:
+    return Selection.objects.filter(made_at__lt=run.until).defer("ids")
 
 
-def _erase_selections(rows: list[Selection]) -> Erased:
+def _erase_selections(run: RetentionRun, rows: list[Selection]) -> Erased:
     Selection.objects.filter(pk__in=[row.pk for row in rows]).delete()
     return Erased(len(rows))
 
 
-RULES = (
+RULES: tuple[Rule[RetentionRun], ...] = (
     Rule(
         "requests",
         "what the records of requests that are over held: contents, readings, call bodies, webhook bodies",
@@ -188,7 +168,7 @@ RULES = (
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    rule: Rule
+    rule: Rule[RetentionRun]
     count: int
 
 
@@ -202,7 +182,8 @@ def due(most: int | None = None) -> list[Due]:
     """What a run would erase now, or a hold would keep back; counted to `most`."""
     if (before := until()) is None:
         return []
-    return [Due(rule, rule.due(before).order_by()[:most].count()) for rule in RULES]
+    run = RetentionRun(until=before)
+    return [Due(rule, rule.due(run).order_by()[:most].count()) for rule in RULES]
 
 
 def begin(user: Person) -> RetentionRun:
@@ -235,42 +216,9 @@ def begin_due() -> None:
 
 
 def step() -> bool:
-    """One batch of the run under way, in one transaction; False where nothing is to be done."""
-    run = _claim()
-    if run is None:
-        return False
-    with audited():
-        if not _ours(run).select_for_update(no_key=True).exists():
-            return True
-        rule = RULES[run.rule]
-        rows = list(rule.due(run.until).filter(pk__gt=run.after).order_by("pk")[: rule.batch])
-        if rows:
-            made = rule.erase(rows)
-            counts, kept_back = _plus(run.counts, rule, made.erased), _plus(run.kept_back, rule, made.kept_back)
-            _ours(run).update(after=rows[-1].pk, counts=counts, kept_back=kept_back, claimed_until=None)
-        elif run.rule + 1 < len(RULES):
-            _ours(run).update(rule=F("rule") + 1, after=0, claimed_until=None)
-        else:
-            RetentionRun.objects.filter(pk=run.pk).update(ended_at=db_now(), claimed_until=None)
-            record("retention.done", run, actor="system", erased=run.counts, kept_back=run.kept_back)
-    return True
+    """One batch of the run under way; False where nothing is to be done."""
+    return batches.step(RetentionRun, RULES, _done)
 
 
-def _plus(counts: dict[str, int], rule: Rule, number: int) -> dict[str, int]:
-    return {**counts, rule.name: counts.get(rule.name, 0) + number} if number else counts
-
-
-def _claim() -> RetentionRun | None:
-    now = db_now()
-    run = RetentionRun.objects.filter(leases.free(now), ended_at__isnull=True).order_by("pk").first()
-    if run is None:
-        return None
-    lease = leases.end(now)
-    if not _ours(run).update(claimed_until=lease):
-        return None
-    run.claimed_until = lease
-    return run
-
-
-def _ours(run: RetentionRun) -> QuerySet[RetentionRun]:
-    return leases.held(RetentionRun.objects.filter(ended_at__isnull=True), run)
+def _done(run: RetentionRun) -> None:
+    record("retention.done", run, actor="system", erased=run.counts, kept_back=run.kept_back)

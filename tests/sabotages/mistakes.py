@@ -1512,7 +1512,7 @@ KEEPING = [
     ),
     Mistake(
         "two-erase-at-once",
-        SERVICES + "retention.py",
+        SERVICES + "batches.py",
         "filter(leases.free(now), ended_at__isnull=True)",
         "filter(ended_at__isnull=True)",
         (RETENTION + "test_a_run_goes_on_where_it_stood_and_one_worker_does_it",),

@@ -29,7 +29,7 @@ from lsq_ops.models import (
     WebhookReceipt,
     db_now,
 )
-from lsq_ops.services import agenda, differences, drafting, holds, mirror, retention, sight, trail, uploaded
+from lsq_ops.services import agenda, batches, differences, drafting, holds, mirror, retention, sight, trail, uploaded
 from lsq_ops.services.may import Barred
 
 
@@ -185,10 +185,9 @@ def test_readings_of_the_mirror_lose_their_contents_and_keep_their_hash(world, a
 
 def test_a_run_goes_on_where_it_stood_and_one_worker_does_it(gone, all_is_old, monkeypatch):
     retention.start(actor="system")
-    begun = retention._claim()
+    begun = batches._claim(RetentionRun)
     assert retention.step() is False  # another one has it
     RetentionRun.objects.filter(pk=begun.pk).update(claimed_until=db_now() - timedelta(seconds=1))
-    monkeypatch.setattr(retention, "BATCH", 1)
     steps = 0
     while retention.step():
         steps += 1

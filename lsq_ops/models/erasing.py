@@ -1,15 +1,14 @@
-"""One run of retention: what it erased, and what a hold kept back."""
+"""What a run that erases keeps: how far it came, and what it erased."""
 
 from django.db import models
 
 
-class RetentionRun(models.Model):
+class ErasingRun(models.Model):
     """`rule` and `after` are where it stands: whoever goes on begins there."""
 
     by = models.CharField(max_length=150)
     begun_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
-    until = models.DateTimeField(help_text="what ended before that is erased")
     rule = models.PositiveIntegerField(default=0)
     after = models.BigIntegerField(default=0)
     counts = models.JSONField(default=dict, help_text="rule -> how many it erased")
@@ -17,7 +16,14 @@ class RetentionRun(models.Model):
     claimed_until = models.DateTimeField(null=True)
 
     class Meta:
+        abstract = True
         ordering = ("-id",)
+
+
+class RetentionRun(ErasingRun):
+    """One run of retention: what it erased, and what a hold kept back."""
+
+    until = models.DateTimeField(help_text="what ended before that is erased")
 
     def __str__(self) -> str:
         return f"retention run {self.pk}"
