@@ -137,6 +137,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _item("Approval policy", "rule", _list("policy")),
                 _item("Holds", "back_hand", _list("hold")),
                 _item("Retention", "auto_delete", _list("retentionrun")),
+                _item("Erasures", "person_remove", _list("erasure")),
             ],
         },
     ]

@@ -18,6 +18,7 @@ from lsq_ops import kinds
 from lsq_ops.admin import downloads, drafting, face, lead_page, masking, syncs
 from lsq_ops.admin.base import BaseAdmin, by_post
 from lsq_ops.admin.dialogs import dialog
+from lsq_ops.admin.erasures import Erasable
 from lsq_ops.admin.holds import OnHold
 from lsq_ops.admin.paging import LongListAdmin
 from lsq_ops.admin.upload_forms import TEMPLATE, LeadsForm, received
@@ -58,7 +59,7 @@ def search_in_leadsquared(request: HttpRequest, obj: None) -> dict[str, Any]:
 
 
 @admin.register(Lead)
-class LeadAdmin(OnHold, LongListAdmin, BaseAdmin):
+class LeadAdmin(OnHold, Erasable, LongListAdmin, BaseAdmin):
     page_template = "lsq_ops/leads/page.html"
     polls = True  # while the lead is being read
     change_list_template = "lsq_ops/leads/list.html"
@@ -68,7 +69,7 @@ class LeadAdmin(OnHold, LongListAdmin, BaseAdmin):
     search_help_text = "Id of a lead, an activity or a task; number, e-mail, phone in any notation, or name"
     actions = ("refresh_ticked", *drafting.list_actions("lead", "prospect_id"))
     actions_list = ("add_leads", "upload")
-    actions_detail = ("refresh", "hold", "evidence")
+    actions_detail = ("refresh", "hold", "evidence", "erase_person")
 
     # --- The list ---
 

@@ -173,13 +173,13 @@ class RequestAdmin(RequestDialogs, BaseAdmin):
             raw = sight.item_content(request.user, obj, item)
         except Barred as no:
             return HttpResponse(escape(str(no)))
-        return HttpResponse(face.pretty(raw) if raw is not None else "Erased by retention.")
+        return HttpResponse(face.pretty(raw) if raw is not None else "Erased.")
 
     def body(self, request: HttpRequest, pk: int, call_id: int) -> HttpResponse:
         """The JSON that one call sends; the webhook's address is not in it."""
         obj = self._seen_by(request, pk)
         call = _one(obj.calls.select_related("body"), call_id)
-        return HttpResponse(face.pretty_text(call.body.text) if call.body.text else "Erased by retention.")
+        return HttpResponse(face.pretty_text(call.body.text) if call.body.text else "Erased.")
 
     def download(self, request: HttpRequest, pk: int, snapshot_id: int) -> HttpResponse:
         """A snapshot as a file. By POST: who took it is written into the audit trail."""

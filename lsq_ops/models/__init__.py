@@ -4,7 +4,7 @@ from .accounts import Account, Beat, BudgetDay, BudgetSlot
 from .audit import AuditAnchor, AuditEvent, AuditHead, TrailCheck, audited, record
 from .calls import Attempt, CallBody, DeletionCall, TaskClaim, WebhookReceipt
 from .clock import db_now, durable
-from .erasing import ErasingRun, RetentionRun
+from .erasing import ErasedId, ErasingRun, Erasure, RetentionRun
 from .evidence import ActivitySnapshot, SnapshotContent, SnapshotPage
 from .machine import IllegalMove, LostRace, StateMachine
 from .mirror import Activity, ActivityType, CrmUser, Hold, Lead, SearchTerm, Task
@@ -44,7 +44,9 @@ __all__ = [
     "DeletionCall",
     "DeletionItem",
     "DeletionRequest",
+    "ErasedId",
     "ErasingRun",
+    "Erasure",
     "Hold",
     "IllegalMove",
     "ItemContent",

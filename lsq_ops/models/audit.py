@@ -40,6 +40,7 @@ ACTIONS = frozenset(
         "upload": "read outcome_taken thrown_away",
         "record": "revealed",
         "retention": "begun done",
+        "erasure": "begun done refused lifted",
         "trail": "verified exported",
     }.items()
     for verb in verbs.split()

@@ -2,6 +2,8 @@
 
 from django.db import models
 
+from .accounts import Account
+
 
 class ErasingRun(models.Model):
     """`rule` and `after` are where it stands: whoever goes on begins there."""
@@ -27,3 +29,31 @@ class RetentionRun(ErasingRun):
 
     def __str__(self) -> str:
         return f"retention run {self.pk}"
+
+
+class Erasure(ErasingRun):
+    """One person taken out of what the portal keeps, or the refusal of that. `person` says who while it goes on, and is
+    emptied at its end: then only keyed hashes tell whether somebody is meant."""
+
+    account = models.ForeignKey(Account, models.PROTECT, db_index=False)
+    mark = models.CharField(max_length=64, db_index=True, help_text="keyed hash of the prospect id")
+    key_mark = models.CharField(max_length=16, help_text="tells another AUDIT_KEY, not which")
+    reason = models.CharField(max_length=300)
+    ticket = models.CharField(max_length=100, blank=True)
+    refused = models.CharField(max_length=300, blank=True, help_text="why nothing was erased")
+    person = models.JSONField(default=dict, help_text="prospect_id, tasks, ids, emails, phones")
+    lifted_at = models.DateTimeField(null=True, help_text="LeadSquared's data of the person may come in again")
+    lifted_by = models.CharField(max_length=150, blank=True)
+
+    def __str__(self) -> str:
+        return f"erasure {self.pk}"
+
+
+class ErasedId(models.Model):
+    """A lead or a task that must not come in again, as a keyed hash."""
+
+    erasure = models.ForeignKey(Erasure, models.CASCADE, related_name="ids")
+    mark = models.CharField(max_length=64, db_index=True)
+
+    def __str__(self) -> str:
+        return f"id {self.pk} of {self.erasure_id}"

@@ -20,6 +20,7 @@ from . import (
     anchors,
     answering,
     approval,
+    erasure,
     notices,
     preview,
     reading,
@@ -85,17 +86,20 @@ def tend() -> None:
 
 
 @contextmanager
-def contained(row: Model, put_off: Callable[[Any, str], object] | None = None) -> Iterator[None]:
-    """An error of ours in one row must not stop the others: it is logged, and the row is met again (later, where it
-    can be put off). Where the database itself is away, all wait."""
+def contained(
+    what: Model | Callable[..., object], put_off: Callable[[Any, str], object] | None = None
+) -> Iterator[None]:
+    """An error of ours in one row, or one kind of work, must not stop the others: it is logged, and met again (later,
+    where it can be put off). Where the database itself is away, all wait."""
     try:
         yield
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
-        log.exception("%s %s could not be worked on; the others go on.", row._meta.verbose_name, row.pk)
+        name = f"{what._meta.verbose_name} {what.pk}" if isinstance(what, Model) else what.__module__
+        log.exception("%s could not be worked on; the others go on.", name)
         if put_off:
-            put_off(row, f"The portal failed on it ({type(error).__name__}); its log says more.")
+            put_off(what, f"The portal failed on it ({type(error).__name__}); its log says more.")
 
 
 def do_one(until: float | None = None) -> bool:
@@ -121,7 +125,12 @@ def do_one(until: float | None = None) -> bool:
         with contained(run, syncing.put_off):
             syncing.step(run, until)
         return True
-    return notices.send_due() or trail.check_due() or retention.step()
+    # Behind all that somebody waits for.
+    for step in (erasure.step, notices.send_due, trail.check_due, retention.step):
+        with contained(step):
+            if step():
+                return True
+    return False
 
 
 def after(snapshot: ActivitySnapshot) -> None:

@@ -46,7 +46,7 @@ def compare(user: Person, before: ActivitySnapshot, after: ActivitySnapshot) -> 
     if before.read_at is None or after.read_at is None:
         raise Barred("A reading that is not finished can't be compared yet.")
     if before.contents_erased_at or after.contents_erased_at:
-        raise Barred("What these readings held was erased by retention.")
+        raise Barred("What these readings held was erased.")
     return between(_records(before), _records(after))
 
 

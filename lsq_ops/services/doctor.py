@@ -30,7 +30,7 @@ from lsq_ops.models import (
 )
 from lsq_ops.models.timing import span
 
-from . import accounts, anchors, policies, preview
+from . import accounts, anchors, erasure, policies, preview
 from .may import Barred
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
@@ -263,6 +263,18 @@ def _digests() -> Iterator[Finding]:
     yield Finding("digests", OK, f"{count} computed again from their rows.")
 
 
+def _erasures() -> Iterator[Finding]:
+    if unknown := erasure.unknown_key():
+        yield Finding(
+            "erasures",
+            WRONG,
+            f"{unknown} erasures were made under another AUDIT_KEY: whoever was erased there comes in again.",
+            "Put that AUDIT_KEY back, or erase these persons once more.",
+        )
+    else:
+        yield Finding("erasures", OK, "Whoever was erased is kept out.")
+
+
 def _people() -> Iterator[Finding]:
     tiers = policies.coverage()
     if not tiers:
@@ -294,6 +306,7 @@ CHECKS: dict[str, Check] = {
     "trail": _trail,
     "anchors": _anchors,
     "digests": _digests,
+    "erasures": _erasures,
     "people": _people,
     "mail": _mail,
 }

@@ -134,5 +134,5 @@ def _row(item: DeletionItem) -> list[Any]:
         item.odd,
         item.get_outcome_display() if item.outcome else "",
         item.outcome_at,
-        canonical(raw) if raw is not None else "erased by retention",
+        canonical(raw) if raw is not None else "erased",
     ]

@@ -9,12 +9,13 @@ from lsq_ops.leadsquared.errors import LeadSquaredError
 from lsq_ops.leadsquared.records import LeadRecord
 from lsq_ops.models import Account, ActivitySnapshot, ActivityType, Lead, audited, db_now, record
 
-from . import accounts, mirror, reading
+from . import accounts, erased_ids, mirror, reading
 from .budget import BudgetSpent
 from .may import Barred, Person, need
 
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 AT_ONCE = 200
+ERASED = "was erased from the portal; a policy admin can let it come in again"
 LONGEST_QUERY = 200  # it travels in an address
 Subject = ActivitySnapshot.Subject
 
@@ -67,6 +68,8 @@ def add_leads(user: Person, prospect_ids: list[str]) -> Added:
     account = accounts.current_account()
     with accounts.told():
         found = {lead.prospect_id: lead for lead in _fetch(accounts.client(account), ids)}
+    erased = erased_ids.among(account, found)
+    added.verdicts += [(text, ERASED) for text in ids if text in erased]
     lost = [text for text in ids if text not in found]
     added.verdicts += [(text, "LeadSquared knows no such lead: deleted, merged or mistyped") for text in lost]
     with audited():

@@ -24,6 +24,7 @@ from lsq_ops.models import (
     db_now,
 )
 
+from . import erased_ids
 from .parts import parts
 
 BATCH = 500
@@ -41,7 +42,11 @@ Row = tuple[Any, ...]
 
 
 def write_leads(account: Account, records: Iterable[LeadRecord]) -> list[Lead]:
+    """All but who was erased."""
     now = db_now()
+    unique = {lead.prospect_id: lead for lead in records}
+    for one in erased_ids.among(account, unique):
+        del unique[one]
     rows = [
         Lead(
             account=account,
@@ -61,7 +66,7 @@ def write_leads(account: Account, records: Iterable[LeadRecord]) -> list[Lead]:
             raw=lead.raw,
             read_at=now,
         )
-        for lead in sorted({lead.prospect_id: lead for lead in records}.values(), key=_in_order)
+        for lead in sorted(unique.values(), key=_in_order)
     ]
     Lead.objects.bulk_create(
         rows,

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from lsq_ops.models import DeletionRequest, Notice, db_now
 
-from .may import APPROVER, OPERATOR
+from .may import APPROVER, AUDITOR, OPERATOR
 
 GIVE_UP_AFTER = 8
 
@@ -40,6 +40,10 @@ def operators() -> list[User]:
 
 def approvers() -> list[User]:
     return _having(APPROVER)
+
+
+def auditors() -> list[User]:
+    return _having(AUDITOR)
 
 
 def _having(role: str) -> list[User]:

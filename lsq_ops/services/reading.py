@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -34,7 +34,7 @@ from lsq_ops.models import (
 from lsq_ops.models.evidence import pack
 from lsq_ops.queue import is_stopping, ring
 
-from . import accounts, leases, mirror
+from . import accounts, erased_ids, leases, mirror
 from .budget import BudgetSpent, OutOfTime
 from .may import Barred
 from .tape import KEPT, Tape
@@ -42,6 +42,7 @@ from .tape import KEPT, Tape
 Snapshot = ActivitySnapshot
 Found = Sequence[ActivityRecord] | Sequence[TaskRecord]
 Lane = ActivitySnapshot.Lane
+ERASED = "This person was erased from the portal, which keeps nothing of it until a policy admin lets it come in again."
 TOO_LONG = "The list is too long to be read within ten minutes at the account's rate limit."
 
 
@@ -181,6 +182,9 @@ def _uncollected() -> Iterator[None]:
 
 
 def _perform(snapshot: Snapshot, until: float | None) -> None:
+    if erased_ids.among(snapshot.account, [snapshot.subject_id]):
+        fill(snapshot, [], complete=False, why=ERASED)
+        return
     whole_turn = until is None or until - time.monotonic() >= timing().job
     tape = None
     try:
@@ -218,6 +222,12 @@ def fill(snapshot: Snapshot, records: Found, *, complete: bool, why: str = "", g
         ours = _leased(snapshot)
         if not ours.select_for_update(no_key=True).exists():
             return  # our lease ran out and somebody else reads, or has read: their content stands
+        if erased := _erased(snapshot, records):
+            if snapshot.subject_id in erased:
+                records, complete, why = [], False, ERASED
+            records = cast(Found, [found for found in records if not _names(found, erased)])
+            texts = [canonical(found.raw) for found in records]
+            packed, sha256 = pack(texts)
         snapshot.pages.all().delete()
         SnapshotContent.objects.create(snapshot=snapshot, packed=packed)
         ours.update(
@@ -230,6 +240,18 @@ def fill(snapshot: Snapshot, records: Found, *, complete: bool, why: str = "", g
         )
         snapshot.refresh_from_db()
         mirror.take_over(snapshot, records, texts)
+
+
+def _erased(snapshot: Snapshot, records: Found) -> set[str]:
+    """The ids in it of persons who were erased: its own, those of tasks and of the leads that these are on."""
+    ids = {snapshot.subject_id}
+    if snapshot.subject != Snapshot.Subject.LEAD_ACTIVITIES:
+        ids |= {one for found in records for one in (found.id, getattr(found, "lead_id", None)) if one}
+    return erased_ids.among(snapshot.account, ids)
+
+
+def _names(record: ActivityRecord | TaskRecord, ids: set[str]) -> bool:
+    return record.id in ids or getattr(record, "lead_id", None) in ids
 
 
 def _read(client: Client, snapshot: Snapshot) -> tuple[Found, bool, str, bool]:

@@ -193,7 +193,7 @@ def items(scope: Scope) -> Iterator[Row]:
 
 
 def contents(scope: Scope) -> Iterator[Row]:
-    """What was deleted, with the salt of its hash. `text` is null where retention emptied it."""
+    """What was deleted, with the salt of its hash. `text` is null where it was erased."""
     if not scope.contents:
         return
     for version in scope.versions:

@@ -115,7 +115,7 @@ def _words(
     say(f"{counts['calls']:,} calls in calls.jsonl, one in a line: the id that it had, the path, the JSON body.")
     say("The tables hold the same for people and for imports; an apostrophe before =, +, - or @ keeps a cell text.")
     if counts["erased"]:
-        say(f"Retention erased what {counts['erased']:,} of the records held: nothing of these can be told any more.")
+        say(f"What {counts['erased']:,} of the records held was erased: nothing of these can be told any more.")
     if counts["impossible"]:
         say(f"Of {counts['impossible']:,} the tables show what was read; there is no call for them.")
     for what, many in sorted(missing.items()):

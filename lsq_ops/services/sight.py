@@ -12,7 +12,7 @@ LONGEST_REASON = 300
 
 
 def item_content(user: Person, request: DeletionRequest, item: DeletionItem) -> dict[str, Any] | None:
-    """What one item of the request held, as LeadSquared gave it; None where retention took it."""
+    """What one item of the request held, as LeadSquared gave it; None where it was erased."""
     need(user, "see", request)
     return item.content.raw
 
@@ -45,7 +45,7 @@ def snapshot_file(user: Person, snapshot: ActivitySnapshot) -> tuple[str, bytes]
     if snapshot.read_at is None:
         raise Barred("This reading is not finished yet.")
     if snapshot.contents_erased_at:
-        raise Barred("What this reading held was erased by retention; its count and hash stay.")
+        raise Barred("What this reading held was erased; its count and hash stay.")
     document = {
         "subject": snapshot.subject,
         "subject_id": snapshot.subject_id,

@@ -20,6 +20,7 @@ from lsq_ops.models import (
     CrmUser,
     DeletionItem,
     DeletionRequest,
+    Erasure,
     Lead,
     MirrorSync,
     Policy,
@@ -141,6 +142,12 @@ def _retention_run(scene: Scene, person: User, address: Address) -> Made:
     return RetentionRun.objects.create(by="pia", begun_at=db_now(), until=db_now(), ended_at=db_now()), {}
 
 
+def _erasure(scene: Scene, person: User, address: Address) -> Made:
+    now, facts = db_now(), {"mark": "0" * 64, "key_mark": "0" * 16, "reason": "because"}
+    account = scene.world.account
+    return Erasure.objects.create(account=account, by="pia", begun_at=now, ended_at=now, **facts), {}
+
+
 def _no_sync(scene: Scene, person: User, address: Address) -> Made:
     return 1, {}
 
@@ -153,6 +160,7 @@ BY_MODEL: dict[str, Callable[[Scene, User, Address], Made]] = {
     "selection": _selection,
     "uploadedlist": _upload,
     "retentionrun": _retention_run,
+    "erasure": _erasure,
     "user": _user,
     "task": lambda scene, person, address: (scene.task, {"owner": scene.task.owner_id}),
 }
@@ -251,6 +259,7 @@ EXAMPLES: dict[str, Callable[[Scene, User, Address], Made]] = {
     f"{USER}/give_grant/": _ungranted,
     "admin/lsq_ops/mirrorsync/begin/": _no_sync,
     "admin/lsq_ops/retentionrun/begin/": _no_sync,
+    "admin/lsq_ops/erasure/erase_person/": lambda *about: (1, {"prospect_id": "0" * 8 + "-0000-0000-0000-" + "0" * 12}),
     f"{ACCOUNT}/resume/": _paused,
     f"{ACCOUNT}/resume_kind/": _paused_kind,
     f"{POLICY}/announce/": _tiers,

@@ -13,6 +13,7 @@ from lsq_ops.models import (
     Activity,
     CrmUser,
     DeletionRequest,
+    Erasure,
     Hold,
     Lead,
     MirrorSync,
@@ -83,6 +84,12 @@ def retention_runs(world, number):
         RetentionRun.objects.create(by="pia", begun_at=now, ended_at=now, until=now)
 
 
+def erasures(world, number):
+    facts = {"begun_at": db_now(), "ended_at": db_now(), "mark": "0" * 64, "key_mark": "0" * 16, "reason": "because"}
+    for _ in range(number):
+        Erasure.objects.create(account=world.account, by="pia", **facts)
+
+
 def uploads(world, number):
     now = db_now()
     for user in (world.rita, world.arun):
@@ -130,6 +137,7 @@ ROWS = {
     "hold": holds,
     "uploadedlist": uploads,
     "retentionrun": retention_runs,
+    "erasure": erasures,
     "user": people,
     "auditevent": events,
 }

@@ -46,6 +46,7 @@ MIRROR = "tests/services/test_mirror.py::"
 UPLOADED = "tests/services/test_uploaded.py::"
 JUDGING = "tests/services/test_judging.py::"
 RETENTION = "tests/services/test_retention.py::"
+ERASURE = "tests/services/test_erasure.py::"
 FACTOR = "tests/admin/test_second_factor.py::"
 
 STATE_MACHINES = [
@@ -1516,6 +1517,55 @@ KEEPING = [
         "filter(leases.free(now), ended_at__isnull=True)",
         "filter(ended_at__isnull=True)",
         (RETENTION + "test_a_run_goes_on_where_it_stood_and_one_worker_does_it",),
+    ),
+    Mistake(
+        "erases-who-is-on-hold",
+        SERVICES + "erasure.py",
+        'if holds.reasons(account, [person["prospect_id"], *person["ids"]]):',
+        'if holds.reasons(account, [person["prospect_id"]]):',
+        (ERASURE + "test_a_hold_beats_it_and_the_refusal_is_kept",),
+    ),
+    Mistake(
+        "erases-under-an-open-request",
+        SERVICES + "erasure.py",
+        "if names := [str(request) for request in rows[:5]]:",
+        "if names := [str(request) for request in rows[:0]]:",
+        (ERASURE + "test_an_open_request_stands_against_it",),
+    ),
+    Mistake(
+        "leaves-an-owners-list",
+        SERVICES + "erasure.py",
+        'rows.filter(of_owner | Q(snapshot__subject_id=run.person["prospect_id"]))',
+        'rows.filter(Q(snapshot__subject_id=run.person["prospect_id"]))',
+        (ERASURE + "test_an_owners_list_leaves_out_the_tasks_of_who_was_erased",),
+    ),
+    Mistake(
+        "leaves-lines-that-take-their-records",
+        SERVICES + "erasure.py",
+        "if not who.ids.isdisjoint(row.ids) or who.is_in(row.text)}",
+        "if who.is_in(row.text)}",
+        (ERASURE + "test_a_line_that_names_them_by_number_goes_too",),
+    ),
+    Mistake(
+        "a-sync-brings-them-back",
+        SERVICES + "mirror.py",
+        "    for one in erased_ids.among(account, unique):\n        del unique[one]\n",
+        "",
+        (ERASURE + "test_a_sync_an_addition_and_a_reading_bring_nothing_back",),
+    ),
+    Mistake(
+        "a-reading-under-way-brings-them-back",
+        SERVICES + "reading.py",
+        "        if erased := _erased(snapshot, records):",
+        "        if erased := set():",
+        (ERASURE + "test_what_was_being_read_when_it_began_is_not_kept",),
+    ),
+    Mistake(
+        "keeps-who-it-was",
+        SERVICES + "erasure.py",
+        "    Erasure.objects.filter(pk=run.pk).update(person={})\n",
+        "",
+        (ERASURE + "test_nothing_of_the_person_is_left_but_the_skeleton",),
     ),
 ]
 

@@ -47,6 +47,17 @@ def test_a_webhook_that_the_worker_stumbles_over_stops_nothing_else(world, monke
     assert "could not be worked on; the others go on" in caplog.text
 
 
+def test_an_erasure_that_the_worker_stumbles_over_stops_no_mail(world, monkeypatch, caplog):
+    def stumbles():
+        raise TypeError
+
+    monkeypatch.setattr(agenda.erasure, "step", stumbles)
+    agenda.notices.tell([world.rita], None, "about something", "Something.")
+    assert agenda.do_one()
+    assert Notice.objects.filter(sent_at__isnull=False).exists()
+    assert "could not be worked on; the others go on" in caplog.text
+
+
 def test_where_the_database_is_away_all_wait(world, monkeypatch):
     def away(*_):
         raise OperationalError("database is locked")

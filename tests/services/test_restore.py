@@ -140,7 +140,7 @@ def test_what_retention_erased_is_counted(world):
     item = restore.gone(request).first()
     ItemContent.objects.filter(item=item).update(raw=None, salt="")
     words = taken(world.rita, request)["READ ME FIRST.txt"]
-    assert "what 1 of the records held" in words
+    assert "What 1 of the records held was erased" in words
 
 
 def test_there_is_nothing_to_restore_before_the_end_and_for_who_may_not_see(world):

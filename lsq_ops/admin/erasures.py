@@ -1,0 +1,174 @@
+"""Erasures: one person out of what the portal keeps, from the question to the page that says what went, what stays and
+why."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from lsq_ops.admin import face
+from lsq_ops.admin.base import BaseAdmin
+from lsq_ops.admin.dialogs import dialog
+from lsq_ops.admin.paging import LongListAdmin
+from lsq_ops.models import Erasure, Lead
+from lsq_ops.services import accounts, erased_ids, erasure, uploads
+
+QUESTION = (
+    "It can't be brought back. Nothing in LeadSquared is changed: erase the person there too. What was asked, decided"
+    " and done stays, with ids, dates and hashes. If the lead is on hold, or in an open request, the refusal is kept."
+)
+
+
+class WhyForm(forms.Form):
+    reason = forms.CharField(
+        max_length=300, help_text="Auditors read it. Leave out names, e-mails and phone numbers: it stays."
+    )
+    ticket = forms.CharField(max_length=100, required=False)
+
+
+class PersonForm(WhyForm):
+    prospect_id = forms.CharField(
+        label="Prospect id", max_length=60, widget=forms.TextInput(attrs={"class": "mono"}), help_text="Of the lead."
+    )
+    field_order = ("prospect_id", "reason", "ticket")
+
+    def clean_prospect_id(self) -> str:
+        if one := uploads.normal_id(self.cleaned_data["prospect_id"]):
+            return one
+        raise forms.ValidationError(f"This is no prospect id; expected something like {uploads.SAMPLE_ID}.")
+
+
+def what_is_known(request: HttpRequest, obj: Lead) -> str:
+    known = erasure.known(obj.prospect_id)
+    named = {"activities": "activities", "tasks": "tasks", "contents": "items of requests, what they held"}
+    told = ", ".join(f"{count:,} {named[name]}" for name, count in known.items() if count)
+    return (
+        f"The lead is erased from the mirror{f', with {told}' if told else ''}, and wherever else it is named:"
+        f" readings, uploads, what was sent and received about it. {QUESTION}"
+    )
+
+
+def _began(obj: Erasure) -> HttpResponse:
+    return redirect(reverse("admin:lsq_ops_erasure_change", args=[obj.pk]))
+
+
+def _numbers(counts: dict[str, int]) -> str:
+    return ", ".join(f"{counts[rule.name]:,} {rule.name}" for rule in _rules() if rule.name in counts) or "nothing"
+
+
+def _rules() -> list[Any]:
+    """Each once: those of the mirror are asked twice."""
+    return list({rule.name: rule for rule in erasure.RULES}.values())
+
+
+@admin.register(Erasure)
+class ErasureAdmin(LongListAdmin, BaseAdmin):
+    page_template = "lsq_ops/erasures/page.html"
+    polls = True  # while it goes on
+    change_list_template = "lsq_ops/erasures/list.html"
+    list_display = ("begun", "by", "why", "state", "erased")
+    search_fields = ("mark",)  # shows the search box; get_search_results does the search
+    search_help_text = "Prospect id: was this person erased?"
+    actions_list = ("erase_person",)
+    actions_detail = ("let_in",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).select_related("account").defer("person")
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, term: str) -> tuple[QuerySet, bool]:
+        one = uploads.normal_id(term)
+        mark = erased_ids.mark(accounts.current_account(), one) if one else ""
+        return (queryset.filter(mark=mark) if term.strip() else queryset), False
+
+    @admin.display(description="Asked")
+    def begun(self, obj: Erasure) -> str:
+        return face.when(obj.begun_at)
+
+    @admin.display(description="Why")
+    def why(self, obj: Erasure) -> str:
+        return face.short(obj.reason, 80)
+
+    @admin.display(description="State")
+    def state(self, obj: Erasure) -> str:
+        if obj.refused:
+            return "refused"
+        if not obj.ended_at:
+            return "being erased"
+        return "erased, let in again" if obj.lifted_at else "erased"
+
+    @admin.display(description="What went")
+    def erased(self, obj: Erasure) -> str:
+        return face.short(obj.refused, 80) if obj.refused else _numbers(obj.counts)
+
+    # --- An erasure ---
+
+    def headline(self, obj: Erasure) -> str:
+        return f"Erasure of {face.minute(obj.begun_at)}"
+
+    def facts(self, request: HttpRequest, obj: Erasure) -> list[tuple[str, Any]]:
+        facts = [
+            ("Asked", face.both(obj.begun_at)),
+            ("By", obj.by),
+            ("Why", face.plain(obj.reason)),
+            ("Ticket", face.plain(obj.ticket) or "–"),
+            ("Keyed hash of the prospect id", obj.mark),
+        ]
+        if obj.ended_at and not obj.refused:
+            facts.append(("Ended", face.both(obj.ended_at)))
+        if obj.lifted_at:
+            facts.append(("Let in again", f"{face.both(obj.lifted_at)} by {obj.lifted_by}"))
+        return facts
+
+    def page_context(self, request: HttpRequest, obj: Erasure) -> dict[str, Any]:
+        rows = [(rule, obj.counts.get(rule.name, 0), obj.kept_back.get(rule.name, 0)) for rule in _rules()]
+        context = {"state": self.state(obj), "rows": rows, "stays": erasure.STAYS}
+        return {**context, "done": obj.rule, "of": len(erasure.RULES)}
+
+    # --- Dialogs ---
+
+    @dialog(
+        verb="erase",
+        label="Erase a person",
+        icon="person_remove",
+        form=PersonForm,
+        danger=True,
+        question=QUESTION,
+        button="Erase this person",
+    )
+    def erase_person(self, request: HttpRequest, obj: None, form: PersonForm) -> HttpResponse:
+        given = form.cleaned_data
+        return _began(erasure.begin(request.user, given["prospect_id"], given["reason"], given["ticket"]))
+
+    @dialog(
+        verb="erase",
+        label="Let in again",
+        icon="undo",
+        offered=lambda request, obj: bool(obj.ended_at and not obj.refused and not obj.lifted_at),
+        question="The next sync, reading or upload may bring in what LeadSquared has of this person. What was erased"
+        " stays erased.",
+        button="Let in again",
+    )
+    def let_in(self, request: HttpRequest, obj: Erasure, form: None) -> str:
+        erasure.lift(request.user, obj)
+        return "What LeadSquared has of this person may come in again."
+
+
+class Erasable:
+    """Mixed into the admin of leads: the dialog that erases this one."""
+
+    @dialog(
+        verb="erase",
+        label="Erase this person",
+        icon="person_remove",
+        form=WhyForm,
+        danger=True,
+        question=what_is_known,
+        button="Erase this person",
+    )
+    def erase_person(self, request: HttpRequest, obj: Lead, form: WhyForm) -> HttpResponse:
+        given = form.cleaned_data
+        return _began(erasure.begin(request.user, obj.prospect_id, given["reason"], given["ticket"]))

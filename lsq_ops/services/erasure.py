@@ -1,0 +1,377 @@
+"""Erasing one person from all that the portal keeps, but for the skeleton of what was asked and done. A hold beats it;
+the refusal is kept too. Nothing in LeadSquared is touched, and what it still has of the person doesn't come in again.
+
+What is written about the person while it goes on is found by the rules that are asked a second time at the end.
+"""
+
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from lsq_ops import terms
+from lsq_ops.models import (
+    Account,
+    Activity,
+    ActivitySnapshot,
+    CallBody,
+    DeletionItem,
+    DeletionRequest,
+    ErasedId,
+    Erasure,
+    ItemContent,
+    Lead,
+    Notice,
+    Selection,
+    SnapshotContent,
+    SnapshotPage,
+    Task,
+    UploadedLine,
+    UploadedList,
+    UploadedPart,
+    WebhookReceipt,
+    audited,
+    db_now,
+    record,
+)
+from lsq_ops.models.evidence import unpack
+from lsq_ops.queue import ring
+
+from . import accounts, batches, erased_ids, holds, notices, uploaded, uploads
+from .batches import Erased, Rule
+from .may import Barred, Person, need
+from .parts import parts
+
+WITHOUT = "(erased)"
+VERDICT = "erased"
+WHY = "this person was erased from the portal"
+_IDS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_EMAILS = re.compile(r"[^\s<>,;:\"'()]+@[^\s<>,;:\"'()]+")
+_PHONES = re.compile(r"[+(]?\d[\d ()./\-\N{EN DASH}\N{NO-BREAK SPACE}]{4,}\d")
+
+
+class _Who:
+    """The person of a run, as far as a text can name them."""
+
+    def __init__(self, run: Erasure) -> None:
+        self.prospect_id = run.person["prospect_id"]
+        self.ids = {self.prospect_id, *run.person["ids"]}
+        self.emails = {term for text in run.person["emails"] if (term := terms.of_email(text))}
+        self.phones = {term for text in run.person["phones"] if (term := terms.of_phone(text))}
+
+    def is_in(self, text: str) -> bool:
+        return (
+            not self.ids.isdisjoint(_IDS.findall(text.lower()))
+            or any(terms.of_email(one.rstrip(".")) in self.emails for one in _EMAILS.findall(text) if self.emails)
+            or any(not self.phones.isdisjoint(terms.phones(one)) for one in _PHONES.findall(text) if self.phones)
+        )
+
+
+# --- The rules ----------------------------------------------------------------------------------------------
+
+
+def _leads(run: Erasure) -> QuerySet[Lead]:
+    return Lead.objects.filter(account=run.account_id, prospect_id=run.person["prospect_id"])
+
+
+def _activities(run: Erasure) -> QuerySet[Activity]:
+    return Activity.objects.filter(lead__in=_leads(run)).only("pk")
+
+
+def _tasks(run: Erasure) -> QuerySet[Task]:
+    return Task.objects.filter(account=run.account_id, lead_id=run.person["prospect_id"]).only("pk")
+
+
+def _removed(run: Erasure, rows: list[Any]) -> Erased:
+    type(rows[0])._default_manager.filter(pk__in=[row.pk for row in rows]).delete()
+    return Erased(len(rows))
+
+
+def _contents(run: Erasure) -> QuerySet[ItemContent]:
+    rows = ItemContent.objects.filter(item__version__request__account=run.account_id, raw__isnull=False)
+    of_lead, of_tasks = Q(item__lead_id=run.person["prospect_id"]), Q(item__record_id__in=run.person["tasks"])
+    return rows.filter(of_lead | of_tasks).only("pk")
+
+
+def _bodies(run: Erasure) -> QuerySet[CallBody]:
+    rows = CallBody.objects.filter(call__lead_id=run.person["prospect_id"]).exclude(text="")
+    return rows.filter(call__request__account=run.account_id).only("pk")
+
+
+def _receipts(run: Erasure) -> QuerySet[WebhookReceipt]:
+    one = run.person["prospect_id"]
+    calls = DeletionItem.objects.filter(lead_id=one).values("call")
+    rows = WebhookReceipt.objects.filter(attempt__account=run.account_id)
+    return rows.filter(Q(attempt__lead_id=one) | Q(attempt__lead_id="", attempt__call__in=calls)).only("pk")
+
+
+def _emptied(facts: dict[str, Any]) -> Callable[[Erasure, list[Any]], Erased]:
+    def erase(run: Erasure, rows: list[Any]) -> Erased:
+        return Erased(type(rows[0])._default_manager.filter(pk__in=[row.pk for row in rows]).update(**facts))
+
+    return erase
+
+
+def _readings(run: Erasure) -> QuerySet[SnapshotContent]:
+    rows = SnapshotContent.objects.filter(snapshot__account=run.account_id, snapshot__contents_erased_at__isnull=True)
+    of_owner = Q(snapshot__subject=ActivitySnapshot.Subject.OWNER_TASKS)
+    return rows.filter(of_owner | Q(snapshot__subject_id=run.person["prospect_id"])).select_related("snapshot__request")
+
+
+def _erase_readings(run: Erasure, rows: list[SnapshotContent]) -> Erased:
+    """Whole, also an owner's list of tasks: with one record less it would not have the hash any more that it had."""
+    who, kept, emptied = _Who(run), 0, []
+    for row in rows:
+        snapshot = row.snapshot
+        if snapshot.subject_id != who.prospect_id and not who.is_in(
+            json.dumps(unpack(bytes(row.packed)), ensure_ascii=False)
+        ):
+            continue
+        if snapshot.request and not snapshot.request.is_over:
+            kept += 1
+        else:
+            emptied.append(row.pk)
+    SnapshotContent.objects.filter(pk__in=emptied).update(packed=b"")
+    ActivitySnapshot.objects.filter(pk__in=emptied).update(contents_erased_at=db_now())
+    return Erased(len(emptied), kept if run.rule < len(MIRROR) else 0)  # told once
+
+
+def _pages(run: Erasure) -> QuerySet[SnapshotPage]:
+    return SnapshotPage.objects.filter(snapshot__subject_id=run.person["prospect_id"]).only("pk")
+
+
+def _files(run: Erasure) -> QuerySet[UploadedPart]:
+    rows = UploadedPart.objects.filter(upload__account=run.account_id, upload__thrown_at__isnull=True)
+    return rows.select_related("upload")
+
+
+def _erase_lines(run: Erasure, rows: list[UploadedPart]) -> Erased:
+    who, erased = _Who(run), 0
+    for row in rows:
+        if row.upload.unpacked:
+            erased += _erase_from_part(who, row)
+        else:  # as it came: nobody knows what stands where
+            uploaded.empty([row.upload_id])
+    return Erased(erased)
+
+
+def _erase_from_part(who: _Who, part: UploadedPart) -> int:
+    """Lines that name the person, or take something of theirs. A worker that reads the upload loses its lease, so that
+    it doesn't write what it read before."""
+    told = json.loads(zlib.decompress(part.data))
+    if not told:
+        return 0
+    judged = part.upload.judged.filter(line__gte=told[0][0], line__lte=told[-1][0])
+    theirs = {row.line: row for row in judged if not who.ids.isdisjoint(row.ids) or who.is_in(row.text)}
+    lines = [number for number, cells in told if number in theirs or who.is_in("\n".join(text for text, _ in cells))]
+    if not lines:
+        return 0
+    blank = set(lines)
+    told = [
+        [number, [[WITHOUT, "text"], *([["", "text"]] * (len(cells) - 1))] if number in blank else cells]
+        for number, cells in told
+    ]
+    UploadedPart.objects.filter(pk=part.pk).update(data=zlib.compress(json.dumps(told).encode(), 1))
+    _erase_verdicts(part.upload_id, lines)
+    return len(lines)
+
+
+def _erase_verdicts(upload_id: int, lines: list[int]) -> None:
+    upload = UploadedList.objects.select_for_update(no_key=True).get(pk=upload_id)
+    counts = dict(upload.counts)
+    for part in parts(lines):
+        rows = UploadedLine.objects.filter(upload=upload, line__in=part).exclude(verdict=VERDICT)
+        for verdict in rows.values_list("verdict", flat=True):
+            counts[verdict] -= 1
+            counts[VERDICT] = counts.get(VERDICT, 0) + 1
+        rows.update(verdict=VERDICT, text=WITHOUT, why=WHY, ids=[])
+    facts = {"counts": {verdict: count for verdict, count in counts.items() if count}}
+    UploadedList.objects.filter(pk=upload_id).update(**facts, **({} if upload.read_at else {"claimed_until": None}))
+
+
+def _selections(run: Erasure) -> QuerySet[Selection]:
+    return Selection.objects.filter(account=run.account_id)
+
+
+def _erase_ticked(run: Erasure, rows: list[Selection]) -> Erased:
+    ids, erased = _Who(run).ids, 0
+    for row in rows:
+        kept = [one for one in row.ids if one not in ids]
+        if len(kept) < len(row.ids):
+            erased += len(row.ids) - len(kept)
+            Selection.objects.filter(pk=row.pk).update(ids=kept)
+    return Erased(erased)
+
+
+def _mails(run: Erasure) -> QuerySet[Notice]:
+    return Notice.objects.exclude(text=WITHOUT)
+
+
+def _erase_mails(run: Erasure, rows: list[Notice]) -> Erased:
+    who = _Who(run)
+    pks = [row.pk for row in rows if who.is_in(f"{row.subject}\n{row.text}")]
+    Notice.objects.filter(pk__in=pks).update(subject=WITHOUT, text=WITHOUT, tries=notices.GIVE_UP_AFTER)
+    return Erased(len(pks))
+
+
+MIRROR: tuple[Rule[Erasure], ...] = (
+    Rule("activities", "what the mirror has of the person's activities", "nothing", _activities, _removed, 1_000),
+    Rule("tasks", "what the mirror has of their tasks", "nothing", _tasks, _removed, 1_000),
+    Rule("leads", "the lead, and all that it is found by", "nothing", _leads, _removed),
+    Rule(
+        "readings",
+        "readings of the lead, and of owners' tasks where one of theirs is among them",
+        "when they were read, how many records they had, and their hash; whole, what an open request rests on",
+        _readings,
+        _erase_readings,
+        1,
+    ),
+    Rule("pages", "what a reading under way has read", "nothing", _pages, _removed),
+)
+RULES: tuple[Rule[Erasure], ...] = (
+    *MIRROR,
+    Rule(
+        "contents",
+        "what the items of requests held, and the salts of their hashes",
+        "their ids, the lead's id, code, date, outcome, salted hash: what was asked and done can be checked as before",
+        _contents,
+        _emptied({"raw": None, "salt": ""}),
+    ),
+    Rule("call bodies", "what was sent to LeadSquared about the lead", "its hash", _bodies, _emptied({"text": ""})),
+    Rule("webhook bodies", "what LeadSquared's webhooks said", "their hash", _receipts, _emptied({"body": b""})),
+    Rule(
+        "lines",
+        "lines of uploaded files that name the person, with their verdicts",
+        "the other lines; the file's name, hash and counts",
+        _files,
+        _erase_lines,
+        5,
+    ),
+    Rule("picks", "what of theirs was ticked or pasted", "the targets of requests", _selections, _erase_ticked, 20),
+    Rule("mails", "mails of the portal that name them", "that they were sent, and to whom", _mails, _erase_mails),
+    *MIRROR,  # once more: what was written about them meanwhile
+)
+STAYS = (
+    ("The trail, votes, attempts, and what people wrote as a reason or a question", "they are frozen, and hold no"
+     " personal data of a lead unless somebody wrote it there"),
+    ("Keyed hashes of the ids of the lead and its tasks", "so that no sync, reading or upload brings the person back"),
+    ("Backups, exported files and sent mails", "the portal doesn't have them: erase there by hand"),
+    ("LeadSquared itself", "nothing is changed there"),
+)  # fmt: skip
+
+
+# --- An erasure ---------------------------------------------------------------------------------------------
+
+
+def begin(user: Person, prospect_id: str, reason: str, ticket: str = "") -> Erasure:
+    """Erase what the portal keeps of this lead; from now on nothing of it comes in. Where a hold or an open request
+    stands against it, the refusal is what is kept: `.refused` says why."""
+    need(user, "erase")
+    one = uploads.normal_id(prospect_id)
+    if not one:
+        raise Barred(f"This is not a prospect id; expected something like {uploads.SAMPLE_ID}.")
+    if not reason.strip():
+        raise Barred("Say why: auditors read it.")
+    with audited():
+        account = accounts.current_account()
+        if erased_ids.among(account, [one]):
+            raise Barred("This person was erased before; the list below knows the prospect id.")
+        person = _person(account, one)
+        why, now = _against(account, person), db_now()
+        run = Erasure.objects.create(
+            account=account,
+            by=str(user),
+            begun_at=now,
+            ended_at=now if why else None,
+            mark=erased_ids.mark(account, one),
+            key_mark=erased_ids.key_mark(),
+            reason=reason.strip()[:300],
+            ticket=ticket.strip()[:100],
+            refused=why,
+            person={} if why else person,
+        )
+        if why:
+            record("erasure.refused", run, actor=str(user), mark=run.mark, why=why)
+        else:
+            _keep_out(run)
+            record("erasure.begun", run, actor=str(user), mark=run.mark)
+            text = f"{user} has what the portal keeps of one person erased ({run}). In LeadSquared nothing is changed."
+            notices.tell(notices.auditors(), None, "one person is erased", text)
+            ring("work")
+    return run
+
+
+def _person(account: Account, one: str) -> dict[str, Any]:
+    lead = Lead.objects.filter(account=account, prospect_id=one).first()
+    ids = set(Activity.objects.filter(lead=lead).values_list("activity_id", flat=True)) if lead else set()
+    items = DeletionItem.objects.filter(lead_id=one, version__request__account=account)
+    tasks = sorted(set(_its_tasks(account, one)))
+    return {
+        "prospect_id": one,
+        "tasks": tasks,
+        "ids": sorted({*ids, *tasks, *items.values_list("record_id", flat=True)}),
+        "emails": [lead.email] if lead and lead.email else [],
+        "phones": [text for text in (lead.phone, lead.mobile) if text] if lead else [],
+    }
+
+
+def _its_tasks(account: Account, one: str) -> Iterable[str]:
+    yield from Task.objects.filter(account=account, lead_id=one).values_list("task_id", flat=True)
+    asked = DeletionItem.objects.filter(lead_id=one, version__request__account=account, version__request__kind="tasks")
+    yield from asked.values_list("record_id", flat=True)
+
+
+def _against(account: Account, person: dict[str, Any]) -> str:
+    """Why the person can't be erased now; empty where nothing stands against it."""
+    if holds.reasons(account, [person["prospect_id"], *person["ids"]]):
+        return "The lead or one of its tasks is on hold. A hold beats it; lift it first, or wait for its end."
+    one = person["prospect_id"]
+    opened = DeletionRequest.objects.filter(account=account, state__in=DeletionRequest.open_states())
+    of_items, of_targets = Q(versions__items__lead_id=one), Q(versions__targets__lead_id=one)
+    rows = opened.filter(of_items | of_targets | Q(versions__targets__record_id=one)).order_by("pk").distinct()
+    if names := [str(request) for request in rows[:5]]:
+        return f"{', '.join(names)} would delete or read something of the lead and must be over first."
+    return ""
+
+
+def _keep_out(run: Erasure) -> None:
+    marks = (erased_ids.mark(run.account, one) for one in (run.person["prospect_id"], *run.person["tasks"]))
+    ErasedId.objects.bulk_create((ErasedId(erasure=run, mark=mark) for mark in marks), batch_size=500)
+
+
+def step() -> bool:
+    """One batch of the erasure under way; False where nothing is to be done."""
+    return batches.step(Erasure, RULES, _done)
+
+
+def _done(run: Erasure) -> None:
+    Erasure.objects.filter(pk=run.pk).update(person={})
+    record("erasure.done", run, actor="system", mark=run.mark, erased=run.counts, kept_back=run.kept_back)
+
+
+def lift(user: Person, run: Erasure) -> None:
+    """What LeadSquared has of the person may come in again; what was erased stays erased."""
+    need(user, "erase", run)
+    with audited():
+        rows = Erasure.objects.filter(pk=run.pk, ended_at__isnull=False, lifted_at__isnull=True, refused="")
+        if not rows.update(lifted_at=db_now(), lifted_by=str(user)):
+            raise Barred("It is not kept out: it is being erased, was refused, or was let in before.")
+        ErasedId.objects.filter(erasure=run).delete()
+        record("erasure.lifted", run, actor=str(user), mark=run.mark)
+
+
+def known(prospect_id: str) -> dict[str, int]:
+    """What a look can tell of what would go: by name of the rule, how many."""
+    account = accounts.current_account()
+    run = Erasure(account=account, person={"prospect_id": prospect_id, "tasks": []})
+    shown = {"activities": _activities, "tasks": _tasks, "contents": _contents}
+    return {name: rows(run).count() for name, rows in shown.items()}
+
+
+def unknown_key() -> int:
+    """How many persons are kept out by another AUDIT_KEY, which is to say: not any more."""
+    rows = Erasure.objects.filter(refused="", lifted_at__isnull=True)
+    return rows.exclude(key_mark=erased_ids.key_mark()).count()
