@@ -26,6 +26,7 @@ def made(name: str, content_type: str, export: Callable[[BinaryIO], object]) -> 
     file = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115  (the response closes it)
     try:
         export(file)
+        file.seek(0)
     except BaseException:
         file.close()
         raise

@@ -237,7 +237,8 @@ def _edited(scene: Scene, person: User, address: Address) -> Made:
 
 def _gone(scene: Scene, person: User, address: Address) -> Made:
     """As if something of it had gone before it was stopped; an outcome is written once, so the rules look away."""
-    item = scene.stopped.version.items.first()
+    items = scene.stopped.version.items.select_related("content")
+    item = next(item for item in items if "Key': 'NotableEventDescription', 'Value': ''" not in str(item.content.raw))
     guards.drop(connection)
     DeletionItem.objects.filter(pk=item.pk).update(outcome=DeletionItem.Outcome.GONE, outcome_at=db_now())
     guards.install(connection)

@@ -1,6 +1,6 @@
 """The table of who gets what at which address: computed here, kept in matrix.txt, compared by test_matrix.py."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,15 +93,19 @@ def writes() -> Iterator[list[str]]:
         yield seen
 
 
-def rows(visitors: Visitors, names: list[str]) -> dict[str, list[str]]:
-    """Row name -> its cells, one for each of `names`."""
-    found = {}
+def rows(visitors: Visitors, names: list[str], watch: Callable[..., None] | None = None) -> dict[str, list[str]]:
+    """Row name -> its cells, one for each of `names`. `watch` sees each row, name and response."""
+    found: dict[str, list[str]] = {}
     for address in every_address():
         for method in METHODS:
-            asked = method == "POST" or not address.action
-            cells = [str(visitors.visit(name, address, method)) if asked else "-" for name in names]
-            found[f"{method:<5} {address.name}"] = cells
-    return {name: cells for name, cells in found.items() if set(cells) != {"-"}}
+            if method == "POST" or not address.action:
+                row = found[f"{method:<5} {address.name}"] = []
+                for name in names:
+                    cell = visitors.visit(name, address, method)
+                    row.append(str(cell))
+                    if watch:
+                        watch(f"{method} {address.name}", name, cell.response)
+    return found
 
 
 def text_of(found: dict[str, list[str]], names: list[str]) -> str:

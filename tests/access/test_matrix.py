@@ -2,8 +2,10 @@
 
 import pytest
 
+from lsq_ops.models import Task
 from lsq_ops.services.may import may
 
+from . import masking
 from .addresses import every_address
 from .examples import example
 from .scene import rolled_back
@@ -25,12 +27,30 @@ def test_every_address_has_a_row_and_every_row_an_address():
 
 
 @pytest.mark.timeout(1200)
-def test_the_portal_answers_as_the_table_says(there, visitors):
+def test_the_portal_answers_as_the_table_says_and_shows_what_is_personal_where_the_rule_says(there, visitors):
     names, expected = kept()
     assert names == list(there.people), ANEW
-    found = rows(visitors, names)
+    Task.objects.filter(pk=there.task.pk).update(raw={**there.task.raw, "Description": "Her new number is 17"})
+    watch = masking.Watch()
+    assert len(watch.needles) > 12
+    found = rows(visitors, names, watch)
     differs = {name: (cells, found.get(name)) for name, cells in expected.items() if cells != found.get(name)}
     assert not differs, ANEW
+    assert watch.shown == masking.SHOWN
+
+
+def test_no_tab_shows_what_is_personal(there, visitors):
+    watch, seen = masking.Watch(), 0
+    for address in every_address():
+        for tab in masking.TABS.get(address.route, ()):
+            for name in there.people:
+                with rolled_back():
+                    path, _ = example(there, there.people[name] or there.world.rita, address)
+                    answer = visitors.client(name).get(path, {"tab": tab})
+                watch(f"{address.name}?tab={tab}", name, answer)
+                seen += answer.status_code == 200
+    assert seen > 60
+    assert watch.shown == {}
 
 
 @pytest.mark.timeout(1200)
