@@ -9,15 +9,23 @@ from .may import Person, enough, may, may_vote, valid_votes_of
 
 def waiting_for(user: Person) -> list[DeletionRequest]:
     """Requests that this person can decide on now, the oldest first."""
-    return (
-        [request for request, verdict in may_vote(user, _pending()) if verdict]
-        + _lapsed_for(user)
-        + [
-            decision.request
-            for decision in open_decisions()
-            if may(user, "confirm_decision", decision.request) and decision.proposed_by_id != user.pk
-        ]
-    )
+    return [*_to_vote(user), *_lapsed_for(user), *_to_confirm(user)]
+
+
+# Each page asks for their number: who may do none of it, by role, costs no query.
+
+
+def _to_vote(user: Person) -> list[DeletionRequest]:
+    if not may(user, "vote"):
+        return []
+    return [request for request, verdict in may_vote(user, _pending()) if verdict]
+
+
+def _to_confirm(user: Person) -> list[DeletionRequest]:
+    if not may(user, "confirm_decision"):
+        return []
+    others = open_decisions().exclude(proposed_by=user.pk)
+    return [one.request for one in others if may(user, "confirm_decision", one.request)]
 
 
 def _lapsed_for(user: Person) -> list[DeletionRequest]:
