@@ -26,6 +26,13 @@ def test_every_address_has_a_row_and_every_row_an_address():
     assert set(kept()[1]) == asked, ANEW
 
 
+def test_no_look_writes_anything():
+    """The table says it, and the table is what the portal answers."""
+    looks = {name: cells for name, cells in kept()[1].items() if name.startswith("GET")}
+    assert len(looks) > 100
+    assert not {name for name, cells in looks.items() if any("+" in cell for cell in cells)}
+
+
 @pytest.mark.timeout(1200)
 def test_the_portal_answers_as_the_table_says_and_shows_what_is_personal_where_the_rule_says(there, visitors):
     names, expected = kept()

@@ -14,6 +14,8 @@ from lsq_ops.admin.base import BaseAdmin
 from lsq_ops.models import ActivitySnapshot
 from lsq_ops.services.may import ROLE_OF, ROLES
 
+pytestmark = pytest.mark.once  # who may do what at a door is above the database
+
 # Django's own pages: signing in and out, one's own password, translations, redirects.
 DJANGOS = {"login", "logout", "password_change", "password_change_done", "jsi18n", "view_on_site", "autocomplete"}
 NO_DOOR = {"django_q", "sessions", "contenttypes", "admin"}
@@ -141,16 +143,16 @@ def _reversed(pattern, values, wanted):
         yield reverse(f"admin:{pattern.name}", args=[values[name] for name in wanted])
 
 
-@pytest.mark.parametrize("name", ["rita", "arun", "omar", "aida", "pia", "vera"])
-def test_no_look_changes_anything(name, world, request_there):
-    client = client_of(getattr(world, name))
+def test_no_look_changes_anything(world, request_there):
+    """By everybody, with GET: tests/access/test_matrix.py."""
+    client = client_of(world.rita)
     looked = ["/admin/", "/admin/?page=x", *addresses(request_there)]
     before = all_rows()
     for address in looked:
-        answer = client.get(address)
-        assert answer.status_code < 500, address
-        client.head(address)
-        assert all_rows() == before, f"GET {address} changed something"
+        assert client.head(address).status_code < 500, address
+    for address in looked[:2]:
+        assert client.get(address).status_code < 500, address
+    assert all_rows() == before
 
 
 def test_nobody_looks_without_signing_in(request_there):
