@@ -9,6 +9,8 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from unfold.views import ChangeList
 
+from lsq_ops.services.finding import Found
+
 COUNTED = 10_000
 
 
@@ -77,6 +79,21 @@ class MergedPaginator(Paginator):
         return self._rows.filter(where).order_by().values_list("pk", flat=True)
 
 
+class KnownPaginator(Paginator):
+    """Through the numbers of the rows, the newest first."""
+
+    def __init__(self, pks: list[int], per_page: int, *, among: QuerySet) -> None:
+        super().__init__(pks, per_page)
+        self.pks, self.among = pks, among
+
+    def page(self, number: int | str) -> Page:
+        number = self.validate_number(number)
+        return Page(self.rows(self.pks[(number - 1) * self.per_page :][: self.per_page]), number, self)
+
+    def rows(self, pks: list[int]) -> QuerySet:
+        return self.among.filter(pk__in=pks).order_by("-pk")
+
+
 class LongList(ChangeList):
     """A changelist that never counts the whole table, and so has no "n results (Show all)" to say."""
 
@@ -88,6 +105,8 @@ class LongList(ChangeList):
         if isinstance(self.paginator, MergedPaginator) and (self.show_all or not self.multi_page):
             # Django would take the whole query here, as it is no longer than a page.
             self.result_list = self.paginator.newest(self.result_count)
+        elif isinstance(self.paginator, KnownPaginator) and (self.show_all or not self.multi_page):
+            self.result_list = self.paginator.rows(self.paginator.pks)
 
 
 class LongListAdmin:
@@ -96,10 +115,17 @@ class LongListAdmin:
     paginator = CappedPaginator
     sortable_by = ()
 
-    def said_if_cut(self, request: HttpRequest, found: tuple[QuerySet, bool]) -> tuple[QuerySet, bool]:
-        """For get_search_results: the list says so where a search found more than it shows."""
-        rows, request.lsq_cut = found  # type: ignore[attr-defined]
-        return rows, False
+    def found_by(self, request: HttpRequest, among: QuerySet, found: Found) -> tuple[QuerySet, bool]:
+        """For get_search_results: the list says so where a search found more than it shows, and pages through what is
+        known already."""
+        request.lsq_cut, request.lsq_found = found.more, found.pks  # type: ignore[attr-defined]
+        request.lsq_among = among  # type: ignore[attr-defined]
+        return found.rows, False
+
+    def get_paginator(self, request: HttpRequest, queryset: QuerySet, per_page: int, *args: Any, **kwargs: Any) -> Any:
+        if getattr(request, "lsq_found", None) is not None:
+            return KnownPaginator(request.lsq_found, per_page, among=request.lsq_among)  # type: ignore[attr-defined]
+        return super().get_paginator(request, queryset, per_page, *args, **kwargs)  # type: ignore[misc]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return LongList

@@ -9,9 +9,11 @@ from django.http import HttpRequest
 from lsq_ops.admin import face
 from lsq_ops.admin.base import BaseAdmin
 from lsq_ops.admin.dialogs import dialog
-from lsq_ops.admin.paging import COUNTED, AtLeast, LongListAdmin
+from lsq_ops.admin.paging import AtLeast, LongListAdmin
 from lsq_ops.models import RetentionRun
 from lsq_ops.services import retention
+
+COUNTED = 1_000  # of each; more are "or more"
 
 
 def _numbers(counts: dict[str, int]) -> str:

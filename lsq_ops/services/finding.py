@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
@@ -16,14 +16,22 @@ MOST = 1_000  # that a search by words shows: nobody looks through more, and fin
 MOST_TASKS = 10_000  # people take all tasks of a name
 PROBED = 10_000
 OWNERS = 100
-Found = tuple[QuerySet[Any], bool]  # and whether there are more than are shown
+
+
+class Found(NamedTuple):
+    """`more`: whether there are more than are shown. `pks`: those that are, the newest first, where they are known:
+    whoever shows a page of them asks for these few; a database reads a whole table rather than look up thousands."""
+
+    rows: QuerySet[Any]
+    more: bool = False
+    pks: list[int] | None = None
 
 
 def leads(among: QuerySet[Lead], text: str) -> Found:
     """Those that `text` means: a prospect id, an activity's or task's id, a number, an e-mail, a phone in any notation,
     or words that names begin with."""
     if one := normal_id(text):
-        return among.filter(pk__in=_by_id(one)), False
+        return Found(among.filter(pk__in=_by_id(one)))
     wanted = terms.asked(text)
     return _shown(among, _with_all(wanted) if wanted else [], MOST)
 
@@ -44,7 +52,7 @@ def _having(ranges: list[terms.Range]) -> QuerySet[SearchTerm]:
 def tasks(among: QuerySet[Task], text: str) -> Found:
     """Those that `text` means: a task's, a lead's or an owner's id, how a task's name begins, or its owner's name."""
     if one := normal_id(text):
-        return among.filter(Q(task_id=one) | Q(lead_id=one) | Q(owner_id=one)), False
+        return Found(among.filter(Q(task_id=one) | Q(lead_id=one) | Q(owner_id=one)))
     owners = CrmUser.objects.all()
     for word in text.split()[:5]:
         owners = owners.filter(name__icontains=word)
@@ -58,7 +66,12 @@ def tasks(among: QuerySet[Task], text: str) -> Found:
 
 
 def _shown(among: QuerySet[Any], ids: list[int], most: int) -> Found:
-    return among.filter(pk__in=ids[:most]), len(ids) > most
+    shown = ids[:most]
+    if among.query.where:
+        shown = [
+            pk for part in parts(shown) for pk in among.filter(pk__in=part).order_by().values_list("pk", flat=True)
+        ]
+    return Found(among.filter(pk__in=shown), len(ids) > most, sorted(shown, reverse=True))
 
 
 def _by_id(one: str) -> list[int]:

@@ -1,5 +1,6 @@
 """LeadSquared's users as owners of tasks: what the mirror knows of their tasks, and a choice among them."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,15 +31,18 @@ class Tasks:
 
 
 def tasks_of(account: Account, owner_ids: Iterable[str]) -> dict[str, Tasks]:
-    """By owner, for a page of them: two queries, whatever their number."""
+    """By owner, for a page of them: three queries, whatever their number."""
     ids, now = [one for one in owner_ids if one], db_now()
     there = Task.objects.filter(account=account, owner_id__in=ids, gone_at__isnull=True)
-    counts = {f"n_{group}": Count("pk", filter=_in(group, now)) for group in GROUPS}
-    rows = there.order_by().values_list("owner_id").annotate(**counts)
-    known = {owner: (now_open, later, completed) for owner, now_open, later, completed in rows}
+    # Each is a walk through one index; three sums over all rows look at each row three times.
+    done: Counter[str] = Counter()
+    opened: Counter[str] = Counter()
+    for owner, completed, count in there.order_by().values_list("owner_id", "completed").annotate(Count("pk")):
+        (done if completed else opened)[owner] += count
+    later = dict(there.filter(_in("later", now)).order_by().values_list("owner_id").annotate(Count("pk")))
     lists = ActivitySnapshot.objects.filter(request=None, subject="owner_tasks", subject_id__in=ids, complete=True)
     read = dict(lists.filter(account=account).order_by("read_at").values_list("subject_id", "read_at"))
-    return {one: Tasks(*known.get(one, (0, 0, 0)), read.get(one)) for one in ids}
+    return {one: Tasks(opened[one] - later.get(one, 0), later.get(one, 0), done[one], read.get(one)) for one in ids}
 
 
 def select(user: Person, owner: CrmUser, groups: Iterable[str]) -> Selection:
@@ -61,5 +65,5 @@ def select(user: Person, owner: CrmUser, groups: Iterable[str]) -> Selection:
 def _in(group: str, now: datetime) -> Q:
     if group == "completed":
         return Q(completed=True)
-    open_ones = ~Q(completed=True)
+    open_ones = Q(completed=False) | Q(completed=None)
     return open_ones & Q(due__gt=now) if group == "later" else open_ones & (Q(due__lte=now) | Q(due__isnull=True))

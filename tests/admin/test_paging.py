@@ -1,12 +1,15 @@
 """Long lists: what is merged from several indexes is what one statement would say."""
 
+import re
+
 import pytest
 from django.db.models import Q
 
 from lsq_ops.admin import paging
 from lsq_ops.admin.paging import Branch, MergedPaginator
 from lsq_ops.admin.trail import TrailAdmin
-from lsq_ops.models import AuditEvent, audited, record
+from lsq_ops.models import AuditEvent, Selection, Task, audited, db_now, record
+from lsq_ops.terms import of_name
 
 from .test_leads import client_of
 
@@ -61,3 +64,31 @@ def test_the_trail_s_list_shows_what_is_asked_for(world, events, query):
     newest = list(events.filter(wanted).order_by("-seq").values_list("seq", flat=True)[: TrailAdmin.list_per_page])
     assert all(f"#{seq:,}<" in html for seq in newest)
     assert html.count("field-what") == len(newest)
+
+
+@pytest.mark.parametrize(
+    ("query", "completed", "pages"), [("q=call", (True, False), (40, 20)), ("q=call&state=completed", (True,), (30,))]
+)
+def test_what_a_search_knows_is_shown_page_by_page_the_newest_first(people, query, completed, pages):
+    facts = {"account": people.account, "name": "Call back", "name_term": of_name("Call back"), "read_at": db_now()}
+    for number in range(60):
+        Task.objects.create(task_id=f"{number:036}", completed=bool(number % 2), **facts)
+    Task.objects.create(task_id="x" * 36, completed=True, **{**facts, "name": "Visit", "name_term": of_name("Visit")})
+    client, found = client_of(people.rita), []
+    for number in range(len(pages)):
+        html = client.get(f"/admin/lsq_ops/task/?{query}&p={number + 1}").content.decode()
+        found += re.findall(r"\d{36}", re.sub(r"<th\b.*?</th>", "", html, flags=re.DOTALL))
+        assert len(dict.fromkeys(found)) == sum(pages[: number + 1])
+    wanted = Task.objects.filter(name="Call back", completed__in=completed).order_by("-pk")
+    assert list(dict.fromkeys(found)) == [task.task_id for task in wanted]
+
+
+def test_all_that_a_search_found_is_frozen_also_what_other_pages_show(people):
+    facts = {"account": people.account, "name": "Call back", "name_term": of_name("Call back"), "read_at": db_now()}
+    for number in range(45):
+        Task.objects.create(task_id=f"{number:036}", completed=False, **facts)
+    Task.objects.create(task_id="x" * 36, completed=False, **{**facts, "name": "Visit", "name_term": of_name("Visit")})
+    last = Task.objects.filter(name="Call back").first()
+    posted = {"action": "request_tasks", "_selected_action": [last.pk], "select_across": "1"}
+    client_of(people.rita).post("/admin/lsq_ops/task/?q=call", posted)
+    assert len(Selection.objects.get().ids) == 45

@@ -27,7 +27,7 @@ def three(people):
 
 
 def found(text):
-    rows, more = finding.leads(Lead.objects.all(), text)
+    rows, more, _ = finding.leads(Lead.objects.all(), text)
     assert not more
     return set(rows.values_list("number", flat=True))
 
@@ -72,7 +72,7 @@ def test_who_is_no_longer_there_leaves_no_term(three):
 def test_an_activity_s_or_a_task_s_id_leads_to_its_lead(world):
     world.mirror_leads("asha", "bruno")
     activity, task = Activity.objects.first(), Task.objects.exclude(lead_id="").first()
-    asked, _ = finding.leads(Lead.objects.all(), activity.activity_id.upper())
+    asked, *_ = finding.leads(Lead.objects.all(), activity.activity_id.upper())
     assert [lead.pk for lead in asked] == [activity.lead_id]
     assert [lead.prospect_id for lead in finding.leads(Lead.objects.all(), task.task_id)[0]] == [task.lead_id]
 
@@ -97,7 +97,7 @@ def test_a_search_that_finds_too_much_shows_a_part_and_says_so(people, monkeypat
         write(people.account, 6000 + number, FirstName="Asha", LastName=f"Rao{number}")
     some, one = (3, True), (1, False)
     for text, (number, cut) in (("asha", some), ("asha rao", some), ("asha rao1", one), ("rao2 asha", one)):
-        rows, more = finding.leads(Lead.objects.all(), text)
+        rows, more, _ = finding.leads(Lead.objects.all(), text)
         assert (rows.count(), more) == (number, cut), text
 
 
@@ -131,11 +131,11 @@ def tasks(people):
     ],
 )
 def test_a_task_is_found(tasks, text, numbers):
-    rows, more = finding.tasks(tasks, text)
+    rows, more, _ = finding.tasks(tasks, text)
     assert (sorted(row.task_id[0] for row in rows), more) == (list(numbers), False)
 
 
 def test_a_search_for_tasks_that_finds_too_much_says_so(tasks, monkeypatch):
     monkeypatch.setattr(finding, "MOST_TASKS", 1)
-    rows, more = finding.tasks(tasks, "call")
+    rows, more, _ = finding.tasks(tasks, "call")
     assert (rows.count(), more) == (1, True)
