@@ -16,6 +16,7 @@ MOST = 1_000  # that a search by words shows: nobody looks through more, and fin
 MOST_TASKS = 10_000  # people take all tasks of a name
 PROBED = 10_000
 OWNERS = 100
+AT_ONCE = 2_000  # ids in a statement that only looks them up
 
 
 class Found(NamedTuple):
@@ -69,7 +70,9 @@ def _shown(among: QuerySet[Any], ids: list[int], most: int) -> Found:
     shown = ids[:most]
     if among.query.where:
         shown = [
-            pk for part in parts(shown) for pk in among.filter(pk__in=part).order_by().values_list("pk", flat=True)
+            pk
+            for part in parts(shown, AT_ONCE)
+            for pk in among.filter(pk__in=part).order_by().values_list("pk", flat=True)
         ]
     return Found(among.filter(pk__in=shown), len(ids) > most, sorted(shown, reverse=True))
 
