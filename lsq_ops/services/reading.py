@@ -222,10 +222,12 @@ def fill(snapshot: Snapshot, records: Found, *, complete: bool, why: str = "", g
         ours = _leased(snapshot)
         if not ours.select_for_update(no_key=True).exists():
             return  # our lease ran out and somebody else reads, or has read: their content stands
-        if erased := _erased(snapshot, records):
-            if snapshot.subject_id in erased:
-                records, complete, why = [], False, ERASED
-            records = cast(Found, [found for found in records if not _names(found, erased)])
+        erased = _erased(snapshot, records)
+        if snapshot.subject_id in erased:
+            records, complete, why = [], False, ERASED
+        bare = {found.id for found in records if found.id in erased or getattr(found, "lead_id", None) in erased}
+        if erased:
+            records = cast(Found, [_bare(found) if found.id in bare else found for found in records])
             texts = [canonical(found.raw) for found in records]
             packed, sha256 = pack(texts)
         snapshot.pages.all().delete()
@@ -239,6 +241,9 @@ def fill(snapshot: Snapshot, records: Found, *, complete: bool, why: str = "", g
             sha256=sha256,
         )
         snapshot.refresh_from_db()
+        if bare:
+            pairs = [pair for pair in zip(cast(list[Any], records), texts, strict=True) if pair[0].id not in bare]
+            records, texts = [found for found, _ in pairs], [text for _, text in pairs]
         mirror.take_over(snapshot, records, texts)
 
 
@@ -250,8 +255,10 @@ def _erased(snapshot: Snapshot, records: Found) -> set[str]:
     return erased_ids.among(snapshot.account, ids)
 
 
-def _names(record: ActivityRecord | TaskRecord, ids: set[str]) -> bool:
-    return record.id in ids or getattr(record, "lead_id", None) in ids
+def _bare(task: ActivityRecord | TaskRecord) -> TaskRecord:
+    """That it is in the list of its owner, and nothing else: what vanishes from a list is asked about."""
+    row = {"TaskID": task.id, "OwnerID": getattr(task, "owner_id", ""), "StatusCode": task.raw.get("StatusCode")}
+    return TaskRecord.model_validate(row)
 
 
 def _read(client: Client, snapshot: Snapshot) -> tuple[Found, bool, str, bool]:

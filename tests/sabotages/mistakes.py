@@ -1537,7 +1537,7 @@ KEEPING = [
         SERVICES + "erasure.py",
         'rows.filter(of_owner | Q(snapshot__subject_id=run.person["prospect_id"]))',
         'rows.filter(Q(snapshot__subject_id=run.person["prospect_id"]))',
-        (ERASURE + "test_an_owners_list_leaves_out_the_tasks_of_who_was_erased",),
+        (ERASURE + "test_an_owners_list_says_nothing_of_the_tasks_of_who_was_erased",),
     ),
     Mistake(
         "leaves-lines-that-take-their-records",
@@ -1556,9 +1556,16 @@ KEEPING = [
     Mistake(
         "a-reading-under-way-brings-them-back",
         SERVICES + "reading.py",
-        "        if erased := _erased(snapshot, records):",
-        "        if erased := set():",
+        "        erased = _erased(snapshot, records)\n",
+        "        erased: set[str] = set()\n",
         (ERASURE + "test_what_was_being_read_when_it_began_is_not_kept",),
+    ),
+    Mistake(
+        "an-erasure-looks-like-a-loss",
+        SERVICES + "reading.py",
+        "[_bare(found) if found.id in bare else found for found in records]",
+        "[found for found in records if found.id not in bare]",
+        (ERASURE + "test_a_request_under_way_misses_no_task_of_who_is_erased_meanwhile",),
     ),
     Mistake(
         "keeps-who-it-was",

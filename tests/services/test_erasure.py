@@ -15,6 +15,7 @@ from lsq_ops.models import (
     Activity,
     ActivitySnapshot,
     AuditEvent,
+    DeletionCall,
     DeletionItem,
     DeletionRequest,
     ErasedId,
@@ -31,8 +32,10 @@ from lsq_ops.models import (
 from lsq_ops.sandbox.world import WELL_KNOWN
 from lsq_ops.services import (
     agenda,
+    approval,
     doctor,
     drafting,
+    erased_ids,
     erasure,
     holds,
     leads,
@@ -44,6 +47,7 @@ from lsq_ops.services import (
     uploaded,
 )
 from lsq_ops.services.may import Barred
+from tests.world import skip_wait
 
 ASHA, BRUNO = WELL_KNOWN["asha"], WELL_KNOWN["bruno"]
 # What the skeleton is made of may name the lead by its id, and nothing else may.
@@ -214,24 +218,49 @@ def test_what_was_being_read_when_it_began_is_not_kept(kept):
     assert (snapshot.rows(), snapshot.complete, snapshot.why) == ([], False, reading.ERASED)
 
 
-def test_an_owners_list_leaves_out_the_tasks_of_who_was_erased(world):
+def test_an_owners_list_says_nothing_of_the_tasks_of_who_was_erased(world):
     ids = world.mirror_tasks(6)
     theirs = Task.objects.get(task_id=ids[0])
     of_lead = set(Task.objects.filter(lead_id=theirs.lead_id).values_list("task_id", flat=True))
+    of_owner = set(Task.objects.filter(task_id__in=of_lead, owner_id=theirs.owner_id).values_list("task_id", flat=True))
     leads.refresh_owner(world.rita, theirs.owner_id)
     world.work()
     whole = ActivitySnapshot.objects.filter(subject="owner_tasks").latest("pk")
     assert whole.complete and len(whole.rows()) > len(of_lead)
     run = erased(world.pia, theirs.lead_id)
     assert run.counts["readings"] >= 2
+    new = min(of_owner)  # as if it had been made since
+    ErasedId.objects.filter(mark=erased_ids.mark(world.account, new)).delete()
     whole.refresh_from_db()
     assert whole.contents_erased_at and whole.rows() == [] and whole.records and whole.sha256
     leads.refresh_owner(world.rita, theirs.owner_id)
     world.work()
     after = ActivitySnapshot.objects.filter(subject="owner_tasks").latest("pk")
-    assert after.complete and after.records == whole.records - len(of_lead)
+    assert after.complete and after.records == whole.records
     assert not Task.objects.filter(task_id__in=of_lead).exists()
     assert theirs.lead_id not in json.dumps(after.rows()).lower()
+    bare = {row["TaskID"] for row in after.rows() if set(row) == {"TaskID", "OwnerID", "StatusCode"}}
+    assert bare == of_owner
+
+
+def test_a_request_under_way_misses_no_task_of_who_is_erased_meanwhile(world):
+    """Their tasks stand in the same owner's list, as neighbours that must stay."""
+    request = world.draft_tasks(1)
+    owner, lead = request.version.items.values_list("owner_id", "lead_id").get()
+    neighbours = DeletionRequest.objects.get(pk=request.pk).version.kept.filter(lead_id__gt="").exclude(lead_id=lead)
+    neighbour = neighbours.first().lead_id
+    assert owner and neighbour
+    approval.submit(world.rita, request)
+    world.approved(request)
+    skip_wait(request)
+    agenda.tend()
+    DeletionCall.objects.update(not_before=None)
+    while DeletionCall.objects.filter(state="planned").exists():
+        agenda.do_one()
+    assert erased(world.pia, neighbour).refused == ""
+    assert world.work_out(request).state == "completed"
+    assert not DeletionCall.objects.filter(strange=True).exists()
+    assert DeletionCall.objects.get().contradiction == ""
 
 
 def test_a_clone_about_who_was_erased_can_not_be_read(kept):
