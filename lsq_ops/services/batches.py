@@ -62,16 +62,13 @@ def _counted(run: ErasingRun, rule: Rule[Any], made: Erased) -> dict[str, dict[s
 
 
 def _claim(model: type[R]) -> R | None:
-    now = db_now()
-    run = model._default_manager.filter(leases.free(now), ended_at__isnull=True).order_by("pk").first()
-    if run is None:
-        return None
-    lease = leases.end(now)
-    if not _ours(run).update(claimed_until=lease):
-        return None
-    run.claimed_until = lease
+    run: R | None = leases.take(_under_way(model).order_by("pk"), _under_way(model))
     return run
 
 
 def _ours(run: R) -> QuerySet[R]:
-    return leases.held(type(run)._default_manager.filter(ended_at__isnull=True), run)
+    return leases.held(_under_way(type(run)), run)
+
+
+def _under_way(model: type[R]) -> QuerySet[R]:
+    return model._default_manager.filter(ended_at__isnull=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from lsq_ops.models import timing
+from lsq_ops.models import db_now, timing
 
 
 def free(now: datetime) -> Q:
@@ -17,6 +17,21 @@ def free(now: datetime) -> Q:
 def end(now: datetime) -> datetime:
     """Of a lease that begins now."""
     return now + timedelta(seconds=timing().claim_lease)
+
+
+def take(due: QuerySet[Any], among: QuerySet[Any], **facts: Any) -> Any:
+    """The first that is due and nobody works on, ours for the time of a lease; None where there is none, or somebody
+    was quicker. `among`: in which state it can be ours, asked again as it is taken; without joins, so that the
+    database looks at the row as it is then. `facts` are written with the lease."""
+    now = db_now()
+    row = due.filter(free(now)).first()
+    if row is None:
+        return None
+    lease = end(now)
+    if not held(among, row).update(claimed_until=lease, **facts):
+        return None
+    row.claimed_until = lease
+    return row
 
 
 def held(rows: QuerySet[Any], row: Any) -> QuerySet[Any]:

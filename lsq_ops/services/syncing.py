@@ -221,22 +221,18 @@ def step(run: MirrorSync, until: float | None = None) -> None:
 
 def claim() -> MirrorSync | None:
     """The run that is due, ours for the time of a lease; None where none is."""
-    now = db_now()
-    due: Any = MirrorSync.objects.filter(state=State.RUNNING, account__current=True)
-    due = due.filter(Q(not_before=None) | Q(not_before__lte=now))
-    run = due.filter(leases.free(now)).select_related("account").first()
-    if run is None:
-        return None
-    lease = leases.end(now)
-    if not _as_seen(run).update(claimed_until=lease):
-        return None
-    run.claimed_until = lease
+    due = _running().filter(Q(not_before=None) | Q(not_before__lte=db_now()), account__current=True)
+    run: MirrorSync | None = leases.take(due.select_related("account"), _running())
     return run
 
 
 def _as_seen(run: MirrorSync) -> QuerySet[MirrorSync]:
     """The row, if it still runs and nobody else took the lease."""
-    return leases.held(MirrorSync.objects.filter(state=State.RUNNING), run)
+    return leases.held(_running(), run)
+
+
+def _running() -> QuerySet[MirrorSync]:
+    return MirrorSync.objects.filter(state=State.RUNNING)
 
 
 def _take(run: MirrorSync, made: Step) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Any, BinaryIO, cast
 
-from django.db.models import QuerySet, Value
+from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Coalesce
 
 from lsq_ops.models import (
@@ -111,21 +111,20 @@ def _part(upload: UploadedList, number: int) -> bytes:
 
 def claim() -> UploadedList | None:
     """The next upload to read, ours for the time of a lease; None where none is."""
-    now = db_now()
-    due = UploadedList.objects.filter(leases.free(now), read_at__isnull=True)
-    upload = due.select_related("account").order_by("pk").first()
-    if upload is None:
-        return None
-    lease = leases.end(now)
-    if not _ours(upload).update(claimed_until=lease, tries=upload.tries + 1):
-        return None
-    upload.claimed_until, upload.tries = lease, upload.tries + 1
+    due = _unread().select_related("account").order_by("pk")
+    upload: UploadedList | None = leases.take(due, _unread(), tries=F("tries") + 1)
+    if upload:
+        upload.tries += 1
     return upload
 
 
 def _ours(upload: UploadedList) -> QuerySet[UploadedList]:
     """The row, while it is read by nobody but us."""
-    return leases.held(UploadedList.objects.filter(read_at__isnull=True), upload)
+    return leases.held(_unread(), upload)
+
+
+def _unread() -> QuerySet[UploadedList]:
+    return UploadedList.objects.filter(read_at__isnull=True)
 
 
 def step(upload: UploadedList, until: float | None = None) -> None:

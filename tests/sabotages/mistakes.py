@@ -1513,9 +1513,9 @@ KEEPING = [
     ),
     Mistake(
         "two-erase-at-once",
-        SERVICES + "batches.py",
-        "filter(leases.free(now), ended_at__isnull=True)",
-        "filter(ended_at__isnull=True)",
+        SERVICES + "leases.py",
+        "    row = due.filter(free(now)).first()",
+        "    row = due.first()",
         (RETENTION + "test_a_run_goes_on_where_it_stood_and_one_worker_does_it",),
     ),
     Mistake(
