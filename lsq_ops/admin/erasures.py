@@ -15,7 +15,7 @@ from lsq_ops.admin.base import BaseAdmin
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.admin.paging import LongListAdmin
 from lsq_ops.models import Erasure, Lead
-from lsq_ops.services import accounts, erased_ids, erasure, uploads
+from lsq_ops.services import accounts, batches, erased_ids, erasure, uploads
 
 QUESTION = (
     "It can't be brought back. Nothing in LeadSquared is changed: erase the person there too. What was asked, decided"
@@ -52,17 +52,10 @@ def what_is_known(request: HttpRequest, obj: Lead) -> str:
     )
 
 
-def _began(obj: Erasure) -> HttpResponse:
-    return redirect(reverse("admin:lsq_ops_erasure_change", args=[obj.pk]))
-
-
-def _numbers(counts: dict[str, int]) -> str:
-    return ", ".join(f"{counts[rule.name]:,} {rule.name}" for rule in _rules() if rule.name in counts) or "nothing"
-
-
-def _rules() -> list[Any]:
-    """Each once: those of the mirror are asked twice."""
-    return list({rule.name: rule for rule in erasure.RULES}.values())
+def _begin(request: HttpRequest, prospect_id: str, form: WhyForm) -> HttpResponse:
+    given = form.cleaned_data
+    begun = erasure.begin(request.user, prospect_id, given["reason"], given["ticket"])
+    return redirect(reverse("admin:lsq_ops_erasure_change", args=[begun.pk]))
 
 
 @admin.register(Erasure)
@@ -102,7 +95,7 @@ class ErasureAdmin(LongListAdmin, BaseAdmin):
 
     @admin.display(description="What went")
     def erased(self, obj: Erasure) -> str:
-        return face.short(obj.refused, 80) if obj.refused else _numbers(obj.counts)
+        return face.short(obj.refused, 80) if obj.refused else batches.in_words(obj.counts, erasure.ALL)
 
     # --- An erasure ---
 
@@ -124,9 +117,8 @@ class ErasureAdmin(LongListAdmin, BaseAdmin):
         return facts
 
     def page_context(self, request: HttpRequest, obj: Erasure) -> dict[str, Any]:
-        rows = [(rule, obj.counts.get(rule.name, 0), obj.kept_back.get(rule.name, 0)) for rule in _rules()]
-        context = {"state": self.state(obj), "rows": rows, "stays": erasure.STAYS}
-        return {**context, "done": obj.rule, "of": len(erasure.RULES)}
+        rows = [(rule, obj.counts.get(rule.name, 0), obj.kept_back.get(rule.name, 0)) for rule in erasure.ALL]
+        return {"rows": rows, "stays": erasure.STAYS, "done": obj.rule, "of": len(erasure.RULES)}
 
     # --- Dialogs ---
 
@@ -140,8 +132,7 @@ class ErasureAdmin(LongListAdmin, BaseAdmin):
         button="Erase this person",
     )
     def erase_person(self, request: HttpRequest, obj: None, form: PersonForm) -> HttpResponse:
-        given = form.cleaned_data
-        return _began(erasure.begin(request.user, given["prospect_id"], given["reason"], given["ticket"]))
+        return _begin(request, form.cleaned_data["prospect_id"], form)
 
     @dialog(
         verb="erase",
@@ -170,5 +161,4 @@ class Erasable:
         button="Erase this person",
     )
     def erase_person(self, request: HttpRequest, obj: Lead, form: WhyForm) -> HttpResponse:
-        given = form.cleaned_data
-        return _began(erasure.begin(request.user, obj.prospect_id, given["reason"], given["ticket"]))
+        return _begin(request, obj.prospect_id, form)

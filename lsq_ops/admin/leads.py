@@ -120,9 +120,7 @@ class LeadAdmin(OnHold, Erasable, LongListAdmin, BaseAdmin):
         return f"{read} · changed since" if stale else read
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet, term: str) -> tuple[QuerySet, bool]:
-        if not term.strip():
-            return queryset, False
-        return self.found_by(request, queryset, finding.leads(queryset, term))
+        return self.searched(request, queryset, term, finding.leads)
 
     @action(description="Refresh from LeadSquared…", permissions=["refresh_mirror"])
     def refresh_ticked(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:

@@ -1,5 +1,6 @@
 """Pages of long lists: counting stops where nobody pages any more."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -40,7 +41,19 @@ class Branch:
     few: bool = False
 
 
-class MergedPaginator(Paginator):
+class ByNumber(Paginator):
+    """Pages of rows whose numbers are found first, the newest on top."""
+
+    def page(self, number: int | str) -> Page:
+        number = self.validate_number(number)
+        return Page(self.newest(number * self.per_page, (number - 1) * self.per_page), number, self)
+
+    def newest(self, top: int, bottom: int = 0) -> QuerySet:
+        """The rows from `bottom` to `top`."""
+        raise NotImplementedError
+
+
+class MergedPaginator(ByNumber):
     """The newest rows of several branches that share none: each is read from its index, and they are merged here. In
     one statement a database sorts all that it finds."""
 
@@ -62,12 +75,7 @@ class MergedPaginator(Paginator):
             found += self._rows.filter(where).order_by()[: COUNTED - min(found, COUNTED)].count()
         return min(found, COUNTED)
 
-    def page(self, number: int | str) -> Page:
-        number = self.validate_number(number)
-        return Page(self.newest(number * self.per_page, (number - 1) * self.per_page), number, self)
-
     def newest(self, top: int, bottom: int = 0) -> QuerySet:
-        """The rows from `bottom` to `top`, of all branches together."""
         top = min(top, self.count)
         found = [*self._known]
         for where in self._ordered:
@@ -79,19 +87,15 @@ class MergedPaginator(Paginator):
         return self._rows.filter(where).order_by().values_list("pk", flat=True)
 
 
-class KnownPaginator(Paginator):
-    """Through the numbers of the rows, the newest first."""
+class KnownPaginator(ByNumber):
+    """Through numbers that are known, the newest first."""
 
     def __init__(self, pks: list[int], per_page: int, *, among: QuerySet) -> None:
         super().__init__(pks, per_page)
         self.pks, self.among = pks, among
 
-    def page(self, number: int | str) -> Page:
-        number = self.validate_number(number)
-        return Page(self.rows(self.pks[(number - 1) * self.per_page :][: self.per_page]), number, self)
-
-    def rows(self, pks: list[int]) -> QuerySet:
-        return self.among.filter(pk__in=pks).order_by("-pk")
+    def newest(self, top: int, bottom: int = 0) -> QuerySet:
+        return self.among.filter(pk__in=self.pks[bottom:top]).order_by("-pk")
 
 
 class LongList(ChangeList):
@@ -102,11 +106,9 @@ class LongList(ChangeList):
         found: int = self.paginator.count
         self.result_count = AtLeast(found) if found >= COUNTED else found
         self.full_result_count = self.result_count
-        if isinstance(self.paginator, MergedPaginator) and (self.show_all or not self.multi_page):
+        if isinstance(self.paginator, ByNumber) and (self.show_all or not self.multi_page):
             # Django would take the whole query here, as it is no longer than a page.
             self.result_list = self.paginator.newest(self.result_count)
-        elif isinstance(self.paginator, KnownPaginator) and (self.show_all or not self.multi_page):
-            self.result_list = self.paginator.rows(self.paginator.pks)
 
 
 class LongListAdmin:
@@ -115,16 +117,21 @@ class LongListAdmin:
     paginator = CappedPaginator
     sortable_by = ()
 
-    def found_by(self, request: HttpRequest, among: QuerySet, found: Found) -> tuple[QuerySet, bool]:
+    def searched(
+        self, request: HttpRequest, among: QuerySet, term: str, find: Callable[[QuerySet, str], Found]
+    ) -> tuple[QuerySet, bool]:
         """For get_search_results: the list says so where a search found more than it shows, and pages through what is
         known already."""
-        request.lsq_cut, request.lsq_found = found.more, found.pks  # type: ignore[attr-defined]
+        if not term.strip():
+            return among, False
+        found = find(among, term)
+        request.lsq_cut, request.lsq_known = found.more, found.pks  # type: ignore[attr-defined]
         request.lsq_among = among  # type: ignore[attr-defined]
         return found.rows, False
 
     def get_paginator(self, request: HttpRequest, queryset: QuerySet, per_page: int, *args: Any, **kwargs: Any) -> Any:
-        if getattr(request, "lsq_found", None) is not None:
-            return KnownPaginator(request.lsq_found, per_page, among=request.lsq_among)  # type: ignore[attr-defined]
+        if getattr(request, "lsq_known", None) is not None:
+            return KnownPaginator(request.lsq_known, per_page, among=request.lsq_among)  # type: ignore[attr-defined]
         return super().get_paginator(request, queryset, per_page, *args, **kwargs)  # type: ignore[misc]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:

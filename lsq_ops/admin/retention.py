@@ -11,15 +11,9 @@ from lsq_ops.admin.base import BaseAdmin
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.admin.paging import AtLeast, LongListAdmin
 from lsq_ops.models import RetentionRun
-from lsq_ops.services import retention
+from lsq_ops.services import batches, retention
 
 COUNTED = 1_000  # of each; more are "or more"
-
-
-def _numbers(counts: dict[str, int]) -> str:
-    """In the order of the rules: databases keep an object's keys in an order of their own."""
-    told = [f"{counts[rule.name]:,} {rule.name}" for rule in retention.RULES if rule.name in counts]
-    return ", ".join(told) or "nothing"
 
 
 def what_would_go(request: HttpRequest, obj: None) -> str:
@@ -59,11 +53,11 @@ class RetentionRunAdmin(LongListAdmin, BaseAdmin):
 
     @admin.display(description="Erased")
     def erased(self, obj: RetentionRun) -> str:
-        return f"{_numbers(obj.counts)}{'' if obj.ended_at else ' so far'}"
+        return f"{batches.in_words(obj.counts, retention.RULES)}{'' if obj.ended_at else ' so far'}"
 
     @admin.display(description="Kept back by holds")
     def kept(self, obj: RetentionRun) -> str:
-        return _numbers(obj.kept_back)
+        return batches.in_words(obj.kept_back, retention.RULES)
 
     def headline(self, obj: RetentionRun) -> str:
         return f"Retention run of {face.minute(obj.begun_at)}"

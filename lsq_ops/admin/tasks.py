@@ -74,9 +74,7 @@ class TaskAdmin(OnHold, LongListAdmin, RevealingAdmin):
     actions_detail = ("refresh_this_owner", "hold", "reveal")
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet, term: str) -> tuple[QuerySet, bool]:
-        if not term.strip():
-            return queryset, False
-        return self.found_by(request, queryset, finding.tasks(queryset, term))
+        return self.searched(request, queryset, term, finding.tasks)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Brings the shown tasks' leads in one query: a task names its lead by id only."""

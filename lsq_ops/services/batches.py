@@ -54,6 +54,11 @@ def step(model: type[R], rules: Sequence[Rule[R]], done: Callable[[R], None]) ->
     return True
 
 
+def in_words(counts: dict[str, int], rules: Sequence[Rule[Any]]) -> str:
+    """ "3 activities, 1 leads", in the order of the rules: databases keep an object's keys in an order of their own."""
+    return ", ".join(f"{counts[rule.name]:,} {rule.name}" for rule in rules if rule.name in counts) or "nothing"
+
+
 def _counted(run: ErasingRun, rule: Rule[Any], made: Erased) -> dict[str, dict[str, int]]:
     counts = {"counts": (run.counts, made.erased), "kept_back": (run.kept_back, made.kept_back)}
     return {

@@ -6,7 +6,6 @@ What is written about the person while it goes on is found by the rules that are
 
 import json
 import re
-import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -29,8 +28,6 @@ from lsq_ops.models import (
     SnapshotContent,
     SnapshotPage,
     Task,
-    UploadedLine,
-    UploadedList,
     UploadedPart,
     WebhookReceipt,
     audited,
@@ -40,13 +37,10 @@ from lsq_ops.models import (
 from lsq_ops.models.evidence import unpack
 from lsq_ops.queue import ring
 
-from . import accounts, batches, erased_ids, holds, notices, uploaded, uploads
+from . import accounts, batches, erased_ids, holds, notices, reading, uploaded, uploads
 from .batches import Erased, Rule
 from .may import Barred, Person, need
-from .parts import parts
 
-WITHOUT = "(erased)"
-VERDICT = "erased"
 WHY = "this person was erased from the portal"
 _IDS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _EMAILS = re.compile(r"[^\s<>,;:\"'()]+@[^\s<>,;:\"'()]+")
@@ -62,7 +56,11 @@ class _Who:
         self.emails = {term for text in run.person["emails"] if (term := terms.of_email(text))}
         self.phones = {term for text in run.person["phones"] if (term := terms.of_phone(text))}
 
-    def is_in(self, text: str) -> bool:
+    def is_named(self, text: str, ids: Iterable[str] = ()) -> bool:
+        """In the text, or by one of the ids."""
+        return not self.ids.isdisjoint(ids) or self._is_in(text)
+
+    def _is_in(self, text: str) -> bool:
         return (
             not self.ids.isdisjoint(_IDS.findall(text.lower()))
             or any(terms.of_email(one.rstrip(".")) in self.emails for one in _EMAILS.findall(text) if self.emails)
@@ -126,7 +124,7 @@ def _erase_readings(run: Erasure, rows: list[SnapshotContent]) -> Erased:
     who, kept, emptied = _Who(run), 0, []
     for row in rows:
         snapshot = row.snapshot
-        if snapshot.subject_id != who.prospect_id and not who.is_in(
+        if snapshot.subject_id != who.prospect_id and not who.is_named(
             json.dumps(unpack(bytes(row.packed)), ensure_ascii=False)
         ):
             continue
@@ -134,8 +132,7 @@ def _erase_readings(run: Erasure, rows: list[SnapshotContent]) -> Erased:
             kept += 1
         else:
             emptied.append(row.pk)
-    SnapshotContent.objects.filter(pk__in=emptied).update(packed=b"")
-    ActivitySnapshot.objects.filter(pk__in=emptied).update(contents_erased_at=db_now())
+    reading.empty(ActivitySnapshot.objects.filter(pk__in=emptied))
     return Erased(len(emptied), kept if run.rule < len(MIRROR) else 0)  # told once
 
 
@@ -152,44 +149,10 @@ def _erase_lines(run: Erasure, rows: list[UploadedPart]) -> Erased:
     who, erased = _Who(run), 0
     for row in rows:
         if row.upload.unpacked:
-            erased += _erase_from_part(who, row)
+            erased += uploaded.erase_lines(row, who.is_named, WHY)
         else:  # as it came: nobody knows what stands where
             uploaded.empty([row.upload_id])
     return Erased(erased)
-
-
-def _erase_from_part(who: _Who, part: UploadedPart) -> int:
-    """Lines that name the person, or take something of theirs. A worker that reads the upload loses its lease, so that
-    it doesn't write what it read before."""
-    told = json.loads(zlib.decompress(part.data))
-    if not told:
-        return 0
-    judged = part.upload.judged.filter(line__gte=told[0][0], line__lte=told[-1][0])
-    theirs = {row.line: row for row in judged if not who.ids.isdisjoint(row.ids) or who.is_in(row.text)}
-    lines = [number for number, cells in told if number in theirs or who.is_in("\n".join(text for text, _ in cells))]
-    if not lines:
-        return 0
-    blank = set(lines)
-    told = [
-        [number, [[WITHOUT, "text"], *([["", "text"]] * (len(cells) - 1))] if number in blank else cells]
-        for number, cells in told
-    ]
-    UploadedPart.objects.filter(pk=part.pk).update(data=zlib.compress(json.dumps(told).encode(), 1))
-    _erase_verdicts(part.upload_id, lines)
-    return len(lines)
-
-
-def _erase_verdicts(upload_id: int, lines: list[int]) -> None:
-    upload = UploadedList.objects.select_for_update(no_key=True).get(pk=upload_id)
-    counts = dict(upload.counts)
-    for part in parts(lines):
-        rows = UploadedLine.objects.filter(upload=upload, line__in=part).exclude(verdict=VERDICT)
-        for verdict in rows.values_list("verdict", flat=True):
-            counts[verdict] -= 1
-            counts[VERDICT] = counts.get(VERDICT, 0) + 1
-        rows.update(verdict=VERDICT, text=WITHOUT, why=WHY, ids=[])
-    facts = {"counts": {verdict: count for verdict, count in counts.items() if count}}
-    UploadedList.objects.filter(pk=upload_id).update(**facts, **({} if upload.read_at else {"claimed_until": None}))
 
 
 def _selections(run: Erasure) -> QuerySet[Selection]:
@@ -207,13 +170,15 @@ def _erase_ticked(run: Erasure, rows: list[Selection]) -> Erased:
 
 
 def _mails(run: Erasure) -> QuerySet[Notice]:
-    return Notice.objects.exclude(text=WITHOUT)
+    return Notice.objects.exclude(text=uploaded.WITHOUT)
 
 
 def _erase_mails(run: Erasure, rows: list[Notice]) -> Erased:
     who = _Who(run)
-    pks = [row.pk for row in rows if who.is_in(f"{row.subject}\n{row.text}")]
-    Notice.objects.filter(pk__in=pks).update(subject=WITHOUT, text=WITHOUT, tries=notices.GIVE_UP_AFTER)
+    pks = [row.pk for row in rows if who.is_named(f"{row.subject}\n{row.text}")]
+    Notice.objects.filter(pk__in=pks).update(
+        subject=uploaded.WITHOUT, text=uploaded.WITHOUT, tries=notices.GIVE_UP_AFTER
+    )
     return Erased(len(pks))
 
 
@@ -231,7 +196,7 @@ MIRROR: tuple[Rule[Erasure], ...] = (
     ),
     Rule("pages", "what a reading under way has read", "nothing", _pages, _removed),
 )
-RULES: tuple[Rule[Erasure], ...] = (
+ALL: tuple[Rule[Erasure], ...] = (
     *MIRROR,
     Rule(
         "contents",
@@ -252,8 +217,8 @@ RULES: tuple[Rule[Erasure], ...] = (
     ),
     Rule("picks", "what of theirs was ticked or pasted", "the targets of requests", _selections, _erase_ticked, 20),
     Rule("mails", "mails of the portal that name them", "that they were sent, and to whom", _mails, _erase_mails),
-    *MIRROR,  # once more: what was written about them meanwhile
 )
+RULES = (*ALL, *MIRROR)  # once more: what was written about them meanwhile
 STAYS = (
     ("The trail, votes, attempts, and what people wrote as a reason or a question", "they are frozen, and hold no"
      " personal data of a lead unless somebody wrote it there"),

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import chain
 from typing import Any, cast
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from lsq_ops import kinds
 from lsq_ops.chain import canonical
@@ -222,11 +223,11 @@ def fill(snapshot: Snapshot, records: Found, *, complete: bool, why: str = "", g
         ours = _leased(snapshot)
         if not ours.select_for_update(no_key=True).exists():
             return  # our lease ran out and somebody else reads, or has read: their content stands
-        erased = _erased(snapshot, records)
+        erased, bare = _erased(snapshot, records), set[str]()
         if snapshot.subject_id in erased:
             records, complete, why = [], False, ERASED
-        bare = {found.id for found in records if found.id in erased or getattr(found, "lead_id", None) in erased}
         if erased:
+            bare = {found.id for found in records if not erased.isdisjoint(_ids_of(found))}
             records = cast(Found, [_bare(found) if found.id in bare else found for found in records])
             texts = [canonical(found.raw) for found in records]
             packed, sha256 = pack(texts)
@@ -249,10 +250,14 @@ def fill(snapshot: Snapshot, records: Found, *, complete: bool, why: str = "", g
 
 def _erased(snapshot: Snapshot, records: Found) -> set[str]:
     """The ids in it of persons who were erased: its own, those of tasks and of the leads that these are on."""
-    ids = {snapshot.subject_id}
-    if snapshot.subject != Snapshot.Subject.LEAD_ACTIVITIES:
-        ids |= {one for found in records for one in (found.id, getattr(found, "lead_id", None)) if one}
-    return erased_ids.among(snapshot.account, ids)
+    tasks = records if snapshot.subject != Snapshot.Subject.LEAD_ACTIVITIES else ()
+    ids = chain.from_iterable(map(_ids_of, tasks))
+    return erased_ids.among(snapshot.account, chain([snapshot.subject_id], ids))
+
+
+def _ids_of(record: ActivityRecord | TaskRecord) -> list[str]:
+    """Its own, and that of the lead that it says it is on."""
+    return [one for one in (record.id, record.lead_id) if one]
 
 
 def _bare(task: ActivityRecord | TaskRecord) -> TaskRecord:
@@ -321,6 +326,12 @@ def _put_off(snapshot: Snapshot, *, seconds: float, why: str = "", tape: Tape | 
             values = {"started_at": None}
         until = db_now() + timedelta(seconds=seconds)
         ours.update(not_before=until, claimed_until=None, why=why[:300], **values)
+
+
+def empty(snapshots: QuerySet[Snapshot]) -> int:
+    """Without what they held from now on, in the running transaction; when they were read, count and hash stay."""
+    SnapshotContent.objects.filter(snapshot__in=snapshots).update(packed=b"")
+    return snapshots.update(contents_erased_at=db_now())
 
 
 def _leased(snapshot: Snapshot) -> Any:

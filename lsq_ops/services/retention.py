@@ -22,7 +22,6 @@ from lsq_ops.models import (
     Lead,
     RetentionRun,
     Selection,
-    SnapshotContent,
     Task,
     UploadedList,
     WebhookReceipt,
@@ -33,7 +32,7 @@ from lsq_ops.models import (
 )
 from lsq_ops.queue import ring
 
-from . import batches, holds, uploaded
+from . import batches, holds, reading, uploaded
 from .batches import Erased, Rule
 from .may import Barred, Person, need
 
@@ -54,8 +53,7 @@ def _erase_requests(run: RetentionRun, rows: list[DeletionRequest]) -> Erased:
         items = ItemContent.objects.filter(item__version__request=locked.pk, raw__isnull=False)
         count = items.update(raw=None, salt="")
         CallBody.objects.filter(call__version__request=locked.pk).update(text="")
-        SnapshotContent.objects.filter(snapshot__request=locked.pk).update(packed=b"")
-        locked.snapshots.update(contents_erased_at=db_now())
+        reading.empty(locked.snapshots.order_by())
         WebhookReceipt.objects.filter(attempt__request=locked.pk).update(body=b"")
         DeletionRequest.objects.filter(pk=locked.pk).update(contents_erased_at=db_now())
         record("request.contents_erased", locked, actor="system", items=count)
@@ -71,8 +69,7 @@ def _readings(run: RetentionRun) -> QuerySet[ActivitySnapshot]:
 def _erase_readings(run: RetentionRun, rows: list[ActivitySnapshot]) -> Erased:
     held = _held_in(rows, lambda row: (row.subject_id,))
     pks = [row.pk for row in rows if row.pk not in held]
-    SnapshotContent.objects.filter(snapshot__in=pks).update(packed=b"")
-    ActivitySnapshot.objects.filter(pk__in=pks).update(contents_erased_at=db_now())
+    reading.empty(ActivitySnapshot.objects.filter(pk__in=pks))
     return Erased(len(pks), len(rows) - len(pks))
 
 

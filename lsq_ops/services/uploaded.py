@@ -7,7 +7,7 @@ import tempfile
 import time
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from typing import Any, BinaryIO, cast
 
@@ -38,6 +38,7 @@ AT_ONCE = 2  # seconds that whoever uploads waits: most lists are read by then
 SHORT = 10_000  # lines; a longer list is unpacked by the worker
 SLICE = 10  # seconds of a worker, before it looks for what is more urgent
 TRIES = 5
+ERASED, WITHOUT = "erased", "(erased)"  # the verdict of a line that named somebody who was, and what stands there
 MAX_LINES = 200_000
 _READ_FIRST = (UNKNOWN, NOT_READ)
 
@@ -339,6 +340,40 @@ def empty(pks: Iterable[int]) -> int:
     UploadedPart.objects.filter(upload__in=emptied).delete()
     UploadedLine.objects.filter(upload__in=emptied).delete()
     return len(emptied)
+
+
+def erase_lines(part: UploadedPart, names: Callable[[str, Iterable[str]], bool], why: str) -> int:
+    """The lines of a part that name somebody, by what stands in them or by what they take, lose text and verdict, in
+    the running transaction; how many did. A worker that reads the upload loses its lease, so that it doesn't write
+    what it read before."""
+    rows = _unpacked(bytes(part.data))
+    if not rows:
+        return 0
+    judged = part.upload.judged.filter(line__gte=rows[0].line, line__lte=rows[-1].line)
+    theirs = {line.line for line in judged if names(line.text, line.ids)}
+    theirs |= {row.line for row in rows if names("\n".join(cell.text for cell in row.cells), ())}
+    if theirs:
+        told = [Row(row.line, _blank(row)) if row.line in theirs else row for row in rows]
+        UploadedPart.objects.filter(pk=part.pk).update(data=_packed(told))
+        _erase_verdicts(part.upload_id, theirs, why)
+    return len(theirs)
+
+
+def _blank(row: Row) -> list[Cell]:
+    return [Cell(WITHOUT, "text"), *[Cell("", "text")] * (len(row.cells) - 1)]
+
+
+def _erase_verdicts(upload_id: int, lines: Iterable[int], why: str) -> None:
+    upload = UploadedList.objects.select_for_update(no_key=True).get(pk=upload_id)
+    counts = Counter(upload.counts)
+    for part in parts(sorted(lines)):
+        rows = UploadedLine.objects.filter(upload=upload, line__in=part).exclude(verdict=ERASED)
+        for verdict in rows.values_list("verdict", flat=True):
+            counts[verdict] -= 1
+            counts[ERASED] += 1
+        rows.update(verdict=ERASED, text=WITHOUT, why=why, ids=[])
+    facts: dict[str, Any] = {"counts": {verdict: count for verdict, count in counts.items() if count}}
+    UploadedList.objects.filter(pk=upload_id).update(**facts, **({} if upload.read_at else {"claimed_until": None}))
 
 
 # --- The file back ------------------------------------------------------------------------------------------

@@ -1541,9 +1541,9 @@ KEEPING = [
     ),
     Mistake(
         "leaves-lines-that-take-their-records",
-        SERVICES + "erasure.py",
-        "if not who.ids.isdisjoint(row.ids) or who.is_in(row.text)}",
-        "if who.is_in(row.text)}",
+        SERVICES + "uploaded.py",
+        "if names(line.text, line.ids)}",
+        "if names(line.text, ())}",
         (ERASURE + "test_a_line_that_names_them_by_number_goes_too",),
     ),
     Mistake(
@@ -1556,8 +1556,8 @@ KEEPING = [
     Mistake(
         "a-reading-under-way-brings-them-back",
         SERVICES + "reading.py",
-        "        erased = _erased(snapshot, records)\n",
-        "        erased: set[str] = set()\n",
+        "erased, bare = _erased(snapshot, records), set[str]()",
+        "erased, bare = set[str](), set[str]()",
         (ERASURE + "test_what_was_being_read_when_it_began_is_not_kept",),
     ),
     Mistake(
