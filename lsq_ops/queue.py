@@ -26,6 +26,14 @@ def _put(job: str, row_id: int | None) -> None:
     async_task(f"lsq_ops.jobs.{job}", *arguments, save=False, broker=broker)
 
 
+def length() -> int | None:
+    """Rings that wait; None where the queue can't be asked."""
+    try:
+        return int(get_broker().queue_size())
+    except Exception:  # whatever broke in between: the pages must not break with it
+        return None
+
+
 def is_stopping() -> bool:
     """This worker's cluster was asked to end: what is under way is finished, nothing more is begun."""
     return _stopping.is_set()

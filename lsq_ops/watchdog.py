@@ -13,7 +13,6 @@ from urllib.request import urlopen
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Max
 
 from lsq_ops import queue
 from lsq_ops.models import Beat
@@ -40,7 +39,8 @@ class Watchdog:
         self.rung = now
         try:
             queue.ring("beat")
-            beat = Beat.objects.aggregate(newest=Max("at"))["newest"]
+            Beat.show("watchdog")
+            beat = Beat.newest("worker")
         except Exception as trouble:  # the database or Redis is away: nothing that a new worker would cure
             self.report(type(trouble).__name__)
             self.moved = now

@@ -124,6 +124,12 @@ def lsq_host(text: str, extra_hosts: list[str]) -> str:
     )
 
 
+def lsq_hosts(extra_hosts: list[str]) -> dict[str, str]:
+    """Address -> region of every host that keys may be sent to, besides loopback."""
+    published = {f"https://{name}": region for name, region in REGIONS.items()}
+    return published | {f"https://{name.lower()}": "named in LSQ_EXTRA_HOSTS" for name in extra_hosts}
+
+
 def rate(text: str) -> tuple[int, float]:
     """`25/5`: calls and seconds."""
     calls, slash, seconds = text.partition("/")

@@ -53,6 +53,7 @@ elif not _host:
     )
 
 LSQ_HOST = environment.lsq_host(_host, LSQ_EXTRA_HOSTS)
+LSQ_HOSTS = environment.lsq_hosts(LSQ_EXTRA_HOSTS)  # address -> region: where keys may be tried
 if SANDBOX_MODE and not environment.is_loopback(urlsplit(LSQ_HOST).hostname or ""):
     raise ImproperlyConfigured("LSQ_HOST is set but the keys are not: set LSQ_ACCESS_KEY and LSQ_SECRET_KEY too.")
 

@@ -305,7 +305,7 @@ def test_a_killed_cluster_works_again(up: Up) -> None:
     from lsq_ops.models import Beat
 
     def beat() -> Any:
-        return Beat.objects.order_by("-at").values_list("at", flat=True).first()
+        return Beat.newest("worker")
 
     up.start()
     first = wait_for(beat)

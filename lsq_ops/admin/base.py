@@ -8,20 +8,22 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import SEARCH_VAR
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.views import ChangeList
 
-from lsq_ops.admin import dialogs
+from lsq_ops.admin import dialogs, lists
 from lsq_ops.admin.quick_rows import tick, tick_all
 from lsq_ops.services.may import may
 
@@ -56,6 +58,7 @@ class BaseAdmin(ModelAdmin):
 
     page_template = "lsq_ops/record.html"
     polls = False  # whether the page asks for itself while something goes on
+    file_verb = "look"  # who may take the list away as a file
     show_full_result_count = False
     list_per_page = 40
     list_fullwidth = True
@@ -103,7 +106,26 @@ class BaseAdmin(ModelAdmin):
             post = request.POST.copy()
             post.setlist(ACTION_CHECKBOX_NAME, [one for one in ticked if _NUMBER.fullmatch(one)])
             request.POST = post  # type: ignore[assignment]
-        return super().changelist_view(request, extra_context)
+        response = super().changelist_view(request, extra_context)
+        if (about := getattr(response, "context_data", None)) and (shown := about.get("cl")):
+            about |= {"chips": lists.chips(shown, request), "may_take": may(request.user, self.file_verb)}
+        return response
+
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}_file"
+        return [path("file/", self.admin_site.admin_view(self.as_file), name=name), *super().get_urls()]
+
+    def as_file(self, request: HttpRequest) -> HttpResponseBase:
+        """The list as CSV or XLSX. By POST, because the trail remembers it."""
+        if request.method != "POST":
+            return TemplateResponse(request, "405.html", status=405, headers={"Allow": "POST"})
+        if why := _odd_address(request):
+            messages.warning(request, why)
+            return redirect("..")
+        try:
+            return lists.file_of(self, request)
+        except IncorrectLookupParameters:
+            return redirect("..")
 
     def _barred_action(self, request: HttpRequest) -> str:
         """Why this person may not run the list's action that was posted; Django would leave it out in silence."""

@@ -132,12 +132,15 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "separator": True,
             "items": [
                 _item("Audit trail", "fact_check", _list("auditevent")),
+                _item("Operations", "monitor_heart", reverse("operations")),
+                _item("Set-up", "checklist", reverse("set_up")),
                 _item("Account", "cloud_sync", _list("account")),
                 _item("People", "group", reverse("admin:auth_user_changelist")),
                 _item("Approval policy", "rule", _list("policy")),
                 _item("Holds", "back_hand", _list("hold")),
                 _item("Retention", "auto_delete", _list("retentionrun")),
                 _item("Erasures", "person_remove", _list("erasure")),
+                _item("Mails", "mail", _list("notice")),
             ],
         },
     ]

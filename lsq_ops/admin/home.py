@@ -1,21 +1,20 @@
 """Home: what is asked of me, how my requests stand, what needs attention, and whether the account works."""
 
-from datetime import timedelta
 from typing import Any
 
-from django.db.models import Max, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from lsq_ops import kinds
-from lsq_ops.admin import face
-from lsq_ops.models import Account, AuditEvent, Beat, DeletionCall, DeletionRequest, WebhookReceipt, timing
-from lsq_ops.services import budget, story, waiting
+from lsq_ops.models import Account, DeletionCall, DeletionRequest
+from lsq_ops.services import operations, story, waiting
 from lsq_ops.services.may import may
 
 SHOWN = 10
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    account: Account | None = context.get("account")
     mine = DeletionRequest.objects.filter(requester_id=request.user.pk).select_related("account")
     troubled = DeletionRequest.objects.filter(state=DeletionRequest.State.NEEDS_ATTENTION)
     waits = waiting.waiting_for(request.user)
@@ -30,7 +29,9 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "ended": [line(one) for one in mine.filter(state__in=DeletionRequest.terminal_states()).order_by("-id")[:5]],
         "may_draft": bool(may(request.user, "draft")),
         "attention": [line(one) for one in troubled[:SHOWN]],
-        "lamp": lamp(context.get("account")),
+        "lamp": operations.lamp(),
+        "gauge": operations.gauge(account) if account else None,
+        "alarms": len(operations.alarms(account)),
     }
 
 
@@ -52,19 +53,3 @@ def read_back(request: DeletionRequest) -> tuple[int, int]:
     calls: QuerySet = request.calls.filter(version=request.version)
     ended = calls.filter(state__in=DeletionCall.terminal_states()).count()
     return ended, calls.count()
-
-
-def lamp(account: Account | None) -> dict[str, Any]:
-    beat = Beat.objects.order_by("-at").first()
-    verified = AuditEvent.objects.filter(action="trail.verified").order_by("-seq").first()
-    return {
-        "beat": beat,
-        "alive": bool(beat and face.now() - beat.at < timedelta(seconds=timing().beat_stale)),
-        "webhook_at": WebhookReceipt.objects.aggregate(at=Max("last_at"))["at"],
-        "verified": verified,
-        "window": budget.in_window(account) if account else 0,
-        "window_size": budget.size_of(account) if account else 0,
-        "today": budget.used_today(account) if account else 0,
-        "cap": budget.daily_cap(),
-        "test_first": account is not None and account.tested_at is None,
-    }

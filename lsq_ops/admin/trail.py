@@ -1,6 +1,5 @@
 """The audit trail: a sentence for each event, looked for by request, person or action, and checked on demand."""
 
-import json
 from datetime import datetime
 from functools import reduce
 from operator import or_
@@ -64,6 +63,7 @@ class TrailAdmin(LongListAdmin, BaseAdmin):
     search_fields = ("actor",)  # shows the search box; get_search_results does the search
     search_help_text = "DR-118, a user name, an action, or #number"
     actions_list = ("verify",)
+    file_verb = "export_trail"
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return NamedList
@@ -82,7 +82,7 @@ class TrailAdmin(LongListAdmin, BaseAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
         last = AuditEvent.objects.filter(action="trail.verified").order_by("-seq").first()
-        shown = {"at": _at(last), "by": last.actor, **json.loads(last.details)} if last else None
+        shown = {"at": _at(last), "by": last.actor, **last.facts()} if last else None
         about = {"verified": shown, "checking": trail.under_way(), **self._anchored()}
         return super().changelist_view(request, {**(extra_context or {}), **about})
 
@@ -124,7 +124,7 @@ class TrailAdmin(LongListAdmin, BaseAdmin):
         ]
 
     def page_context(self, request: HttpRequest, obj: AuditEvent) -> dict[str, Any]:
-        return {"details": json.loads(obj.details)}
+        return {"details": obj.facts()}
 
     @dialog(
         verb="verify_trail",

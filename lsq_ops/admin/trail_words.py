@@ -1,6 +1,5 @@
 """Each audit event as a sentence. The trail holds ids only; names of requests and people are looked up to be shown."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -118,8 +117,12 @@ WORDS = {
     "lead.evidence_exported": "exported the evidence report on lead {prospect_id}",
     "snapshot.downloaded": "downloaded snapshot {id}",
     "record.revealed": "looked at what record {record} holds: {reason}",
+    "list.taken": "took the list of {list} away, {rows} rows",
     "trail.verified": "verified the audit trail: {sentence}",
     "trail.exported": "exported from the audit trail",
+    "set_up.keys_tried": "asked LeadSquared about a pair of keys, which the portal did not keep",
+    "set_up.webhook_tried": "tried whether a report reaches the portal",
+    "set_up.mail_tried": "tried whether a mail leaves",
 }
 
 
@@ -155,7 +158,7 @@ def names_for(events: Iterable[AuditEvent]) -> Names:
 
 def sentence(event: AuditEvent, names: Names) -> SafeString:
     """What happened, without who: escaped, with links."""
-    details = json.loads(event.details)
+    details = event.facts()
     shown = {key: _value(key, value) for key, value in details.items() if not isinstance(value, dict)}
     pk = int(event.object_id) if event.object_id.isdigit() else 0
     call = names.call_of.get(pk) if event.object_type == "deletioncall" else names.call_of_attempt.get(pk)

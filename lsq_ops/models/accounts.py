@@ -1,6 +1,11 @@
 """The LeadSquared tenant and what was learnt about it. Host and keys come from the environment only."""
 
+from datetime import datetime, timedelta
+from socket import gethostname
+
 from django.db import models
+
+from .clock import db_now
 
 # An account that says this was never resumed: nothing could have been sent. The database's rules ask for it too.
 FIRST_PAUSE = "Not resumed yet: test the connection, make people and grants, then resume."
@@ -88,10 +93,34 @@ class BudgetDay(models.Model):
 
 
 class Beat(models.Model):
-    """When a part of the portal was last seen alive; the watchdog and the lamp read it."""
+    """When a part of the portal was last seen alive; the watchdog and the lamp read it. `worker on HOST` and `watchdog
+    on HOST` are parts that run; other names only remember a time."""
 
     name = models.CharField(max_length=50, primary_key=True)
     at = models.DateTimeField()
 
+    FORGOTTEN_AFTER = timedelta(days=1)  # a machine that was taken away
+
     def __str__(self) -> str:
         return self.name
+
+    @classmethod
+    def show(cls, part: str) -> None:
+        """The worker or watchdog of this machine is alive now."""
+        cls.objects.update_or_create(name=f"{part} on {gethostname()}"[:50], defaults={"at": db_now()})
+
+    @classmethod
+    def newest(cls, part: str = "worker") -> datetime | None:
+        """When any machine's was seen last; None where none ever was."""
+        return cls.objects.filter(name__startswith=f"{part} on ").aggregate(at=models.Max("at"))["at"]
+
+    @classmethod
+    def parts(cls) -> models.QuerySet["Beat"]:
+        """Every part of every machine that was seen lately."""
+        lately = cls.objects.filter(at__gt=db_now() - cls.FORGOTTEN_AFTER, name__contains=" on ")
+        return lately.order_by("name")
+
+    @classmethod
+    def forget(cls) -> None:
+        """Containers change their names with each start."""
+        cls.objects.filter(at__lte=db_now() - cls.FORGOTTEN_AFTER, name__contains=" on ").delete()

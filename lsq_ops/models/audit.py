@@ -4,9 +4,11 @@ A transaction collects its events and writes them after all other rows, so that 
 No personal data goes in: ids, states, digests, counts, categories.
 """
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from django.db import connection, models, transaction
@@ -39,9 +41,11 @@ ACTIONS = frozenset(
         "snapshot": "downloaded",
         "upload": "read outcome_taken thrown_away",
         "record": "revealed",
+        "list": "taken",
         "retention": "begun done",
         "erasure": "begun done refused lifted",
         "trail": "verified exported",
+        "set_up": "keys_tried webhook_tried mail_tried",
     }.items()
     for verb in verbs.split()
 )
@@ -73,6 +77,16 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"#{self.seq} {self.action} {self.object_type} {self.object_id}"
+
+    def facts(self) -> dict[str, Any]:
+        """What `details` says."""
+        return dict(json.loads(self.details))
+
+    @classmethod
+    def newest_at(cls, action: str) -> datetime | None:
+        """When it was written last."""
+        at = cls.objects.filter(action=action).order_by("-seq").values_list("at", flat=True).first()
+        return datetime.fromisoformat(at) if at else None
 
 
 class AuditHead(models.Model):

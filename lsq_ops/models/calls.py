@@ -190,6 +190,11 @@ class WebhookReceipt(models.Model):
         return f"receipt {self.pk}"
 
     @classmethod
+    def newest_at(cls) -> datetime | None:
+        """When the last new report came."""
+        return cls.objects.order_by("-id").values_list("last_at", flat=True).first()
+
+    @classmethod
     def keep(cls, attempt_id: int, body_hash: str, body: bytes, content_type: str, now: datetime, most: int) -> bool:
         """One arrival. True where the body is new for the attempt and was kept: at most about `most` are."""
         receipt = cls(

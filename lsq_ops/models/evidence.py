@@ -55,6 +55,9 @@ class ActivitySnapshot(models.Model):
                 name="snapshot_of_the_mirror",
                 condition=models.Q(request__isnull=True, contents_erased_at__isnull=True),
             ),
+            models.Index(
+                fields=["read_at"], name="snapshot_not_whole", condition=models.Q(complete=False, read_at__isnull=False)
+            ),
             models.Index(fields=["lane", "id"], name="snapshot_agenda", condition=models.Q(read_at__isnull=True)),
             models.Index(fields=["request", "subject", "subject_id", "ordered_at"]),
         )

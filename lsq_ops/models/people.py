@@ -153,5 +153,10 @@ class Notice(models.Model):
     tries = models.PositiveIntegerField(default=0)
     not_before = models.DateTimeField(null=True)
 
+    class Meta:
+        ordering = ("-id",)
+        verbose_name = "mail"
+        indexes = (models.Index(fields=["id"], name="mails_to_send", condition=models.Q(sent_at__isnull=True)),)
+
     def __str__(self) -> str:
         return f"notice {self.pk}"

@@ -20,6 +20,7 @@ from lsq_ops.queue import ring
 
 from . import notices
 from .budget import Budget, BudgetSpent
+from .causes import in_words
 from .may import Barred, Person, need
 from .tape import Tape
 
@@ -170,7 +171,7 @@ def learn(account: Account, facts: KeyUser, *, actor: str) -> Account:
         account = Account.locked(account.pk)
         account.org_id, account.org_name = facts.org_id or account.org_id, facts.org_short_code[:200]
         account.key_user, account.key_role = facts.name[:200], facts.role[:100]
-        account.time_zone = settings.LSQ_TIME_ZONE or _zone(facts.time_zone) or account.time_zone
+        account.time_zone = settings.LSQ_TIME_ZONE or iana_zone(facts.time_zone) or account.time_zone
         account.tested_at, account.keys_mark = db_now(), keys_mark()
         account.save()
         record("account.tested", account, actor=actor, role=account.key_role, time_zone=account.time_zone)
@@ -259,24 +260,6 @@ def diagnose_refusal(account: Account, kind: str) -> str:
     return "kind"
 
 
-def in_words(error: LeadSquaredError) -> str:
-    """What a failed read means for a person, and the way out."""
-    cause = error.answer.cause.value
-    words = {
-        "keys": "LeadSquared refused the keys (401): wrong keys, an inactive user, another region's host, or this"
-        " machine's IP is not allowed. Check LSQ_ACCESS_KEY, LSQ_SECRET_KEY and LSQ_HOST.",
-        "forbidden": "LeadSquared says that the keys' user may not do this (403). Check the user's permissions.",
-        "rate": "LeadSquared takes no more calls right now; wait a few seconds and try again.",
-        "dns": "The host's name was not found. Check LSQ_HOST.",
-        "connect": "No connection to LeadSquared. Check LSQ_HOST and the network.",
-        "tls": "No safe connection to LeadSquared (TLS). Check LSQ_HOST.",
-        "timeout": "LeadSquared did not answer in time; try again.",
-        "deadline": "LeadSquared did not answer in time; try again.",
-    }
-    status = f", HTTP {error.answer.status}" if error.answer.status else ""
-    return words.get(cause, f"LeadSquared's answer could not be used ({cause.replace('_', ' ')}{status}); try again.")
-
-
 def refuse_foreign_database() -> None:
     """With keys: never on a database that held sandbox rows. Without: never on a real account's, where the demo
     people's known passwords would open the door. Barred with the way out."""
@@ -331,7 +314,7 @@ def _follow_settings(account: Account) -> None:
     account.refresh_from_db()
 
 
-def _zone(name: str) -> str:
+def iana_zone(name: str) -> str:
     """IANA name for what LeadSquared says, "" where it is unknown."""
     if name in ZONES:
         return ZONES[name]

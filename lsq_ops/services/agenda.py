@@ -57,7 +57,7 @@ def work(seconds: float | None = None) -> bool:
 
 
 def beat() -> None:
-    Beat.objects.update_or_create(name="worker", defaults={"at": db_now()})
+    Beat.show("worker")
 
 
 # What only waits for its time: which rows, and what is done with each.
@@ -165,6 +165,7 @@ def sweep() -> None:
 
 def catch_up() -> None:
     """A worker that died between a reading and what follows from it: found here, by the tables alone."""
+    Beat.forget()
     accounts.learn_by_itself()
     approval.withdraw_idle()
     anchors.keep()

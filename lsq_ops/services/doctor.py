@@ -97,7 +97,7 @@ def _guards() -> Iterator[Finding]:
 
 
 def _worker() -> Iterator[Finding]:
-    newest = Beat.objects.filter(name__in=("worker", "beat")).aggregate(at=Max("at"))["at"]
+    newest = Beat.newest("worker")
     if newest is None:
         yield Finding("worker", WRONG, "No worker was ever seen.", "Start one: ./dev up, or manage.py worker.")
         return
@@ -210,7 +210,7 @@ def _trail() -> Iterator[Finding]:
 def _daily_check() -> Iterator[Finding]:
     done = TrailCheck.objects.filter(done_at__isnull=False).first()
     told = AuditEvent.objects.filter(action="trail.verified").order_by("-seq").first()
-    facts = json.loads(told.details) if told else {}
+    facts = told.facts() if told else {}
     if facts.get("ok") is False:
         yield Finding("trail", WRONG, f"The last check failed: {facts.get('sentence')}", "Keep a copy; tell audit.")
     elif done is None or db_now() - done.begun_at > 2 * timedelta(seconds=timing().trail_check_every):

@@ -176,9 +176,7 @@ def _mails(run: Erasure) -> QuerySet[Notice]:
 def _erase_mails(run: Erasure, rows: list[Notice]) -> Erased:
     who = _Who(run)
     pks = [row.pk for row in rows if who.is_named(f"{row.subject}\n{row.text}")]
-    Notice.objects.filter(pk__in=pks).update(
-        subject=uploaded.WITHOUT, text=uploaded.WITHOUT, tries=notices.GIVE_UP_AFTER
-    )
+    Notice.objects.filter(pk__in=pks).update(subject=uploaded.WITHOUT, text=uploaded.WITHOUT, tries=notices.CALLED_OFF)
     return Erased(len(pks))
 
 

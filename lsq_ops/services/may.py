@@ -44,6 +44,8 @@ ROLE_OF: dict[str, tuple[str, ...]] = {
     "test_connection": (OPERATOR,),
     "pause": (OPERATOR,),
     "resume": (OPERATOR,),
+    "set_up": (OPERATOR, POLICY_ADMIN),
+    "send_again": (OPERATOR,),
     "reverify": (OPERATOR,),
     "propose": (OPERATOR,),
     "confirm_decision": (OPERATOR,),

@@ -7,14 +7,16 @@ from datetime import timedelta
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.mail import send_mail
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 
 from lsq_ops.models import DeletionRequest, Notice, db_now
+from lsq_ops.queue import ring
 
-from .may import APPROVER, AUDITOR, OPERATOR
+from .may import APPROVER, AUDITOR, OPERATOR, Barred, Person, need
 
 GIVE_UP_AFTER = 8
+CALLED_OFF = GIVE_UP_AFTER + 1  # tries of a mail that must not be sent any more
 
 
 def tell(people: Iterable[User], request: DeletionRequest | None, subject: str, text: str) -> None:
@@ -55,10 +57,42 @@ def owners(request: DeletionRequest) -> list[User]:
     return list({user.pk: user for user in (request.requester, request.version.asked_by)}.values())
 
 
+def unsent() -> QuerySet[Notice]:
+    """On their way: tried again until they have been tried too often."""
+    return Notice.objects.filter(sent_at__isnull=True, tries__lt=GIVE_UP_AFTER)
+
+
+def given_up() -> QuerySet[Notice]:
+    """Tried too often, or their person has no address."""
+    return Notice.objects.filter(sent_at__isnull=True, tries=GIVE_UP_AFTER)
+
+
+def is_over(notice: Notice) -> bool:
+    """Sent, or tried too often."""
+    return notice.sent_at is not None or notice.tries >= GIVE_UP_AFTER
+
+
+def state_of(notice: Notice) -> str:
+    if notice.sent_at:
+        return "sent"
+    if not is_over(notice):
+        return f"tried {notice.tries} times, goes on" if notice.tries else "waits for the worker"
+    if notice.tries == CALLED_OFF:
+        return "not sent: what it said was erased"
+    return "given up" if notice.user.email else "not sent: this person has no address"
+
+
+def send_again(by: Person, notice: Notice) -> None:
+    """Barred where it is on its way, or was sent."""
+    need(by, "send_again")
+    if not given_up().filter(pk=notice.pk).update(tries=0, not_before=None):
+        raise Barred("This mail was sent, or is on its way.")
+    ring("work")
+
+
 def send_due() -> bool:
     """Send one waiting mail; False where none waits."""
-    now = db_now()
-    due = Notice.objects.filter(sent_at__isnull=True, tries__lt=GIVE_UP_AFTER)
+    now, due = db_now(), unsent()
     notice = due.filter(Q(not_before__isnull=True) | Q(not_before__lte=now)).order_by("id").first()
     if notice is None:
         return False

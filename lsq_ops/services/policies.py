@@ -103,7 +103,8 @@ class Coverage:
     spare: int
 
     def __str__(self) -> str:
-        there = f"{self.people} {'person' if self.people == 1 else 'people'} in {self.teams} team(s) could vote"
+        teams = f"{self.teams} team{'' if self.teams == 1 else 's'}"
+        there = f"{self.people} {'person' if self.people == 1 else 'people'} in {teams} could vote"
         if self.spare < 0:
             return f"{there}: nobody can decide this. A policy admin must give more grants."
         if self.spare == 0:

@@ -35,7 +35,7 @@ from lsq_ops.models import (
 from lsq_ops.models.evidence import pack
 from lsq_ops.queue import is_stopping, ring
 
-from . import accounts, erased_ids, leases, mirror
+from . import accounts, causes, erased_ids, leases, mirror
 from .budget import BudgetSpent, OutOfTime
 from .may import Barred
 from .tape import KEPT, Tape
@@ -204,10 +204,10 @@ def _perform(snapshot: Snapshot, until: float | None) -> None:
     except RateLimited:
         _put_off(snapshot, seconds=snapshot.account.rate_seconds, tape=tape)
     except KeysRefused as error:
-        accounts.pause_account(snapshot.account, by="system", reason=accounts.in_words(error))
+        accounts.pause_account(snapshot.account, by="system", reason=causes.in_words(error))
         _put_off(snapshot, seconds=timing().read_retries[-1])
     except LeadSquaredError as error:
-        _try_again(snapshot, accounts.in_words(error), tape=tape)
+        _try_again(snapshot, causes.in_words(error), tape=tape)
     else:
         if complete:
             fill(snapshot, records, complete=True, gone=gone)

@@ -6,6 +6,7 @@ from typing import Any
 
 from lsq_ops.models import Activity, ActivitySnapshot, DeletionItem, DeletionRequest, Task, audited, record
 
+from . import accounts
 from .may import Barred, Person, Verdict, may, need
 
 LONGEST_REASON = 300
@@ -61,3 +62,10 @@ def snapshot_file(user: Person, snapshot: ActivitySnapshot) -> tuple[str, bytes]
         record("snapshot.downloaded", snapshot, actor=str(user), sha256=snapshot.sha256)
     name = f"{snapshot.subject}-{snapshot.subject_id}-{snapshot.read_at:%Y%m%dT%H%M%SZ}.json"
     return name, json.dumps(document, indent=1, ensure_ascii=False).encode()
+
+
+def take_list(user: Person, name: str, rows: int) -> None:
+    """A list of the portal leaves as a file, masked as it is on the page."""
+    need(user, "export_trail" if name == "audit events" else "look")
+    with audited():
+        record("list.taken", accounts.current_account(), actor=str(user), list=name, rows=rows)

@@ -1,6 +1,5 @@
 """A request told to people: its timeline, what comes next and when, and how it ended."""
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -231,7 +230,7 @@ def _reason(vote: Vote) -> str:
 def sentence(row: AuditEvent) -> str:
     """One audit event in words."""
     words = WORDS.get(row.action)
-    details = json.loads(row.details)
+    details = row.facts()
     if words is None:
         noun, verb = row.action.split(".")
         return f"{row.actor}: {noun} {verb.replace('_', ' ')} ({row.object_type} {row.object_id})"
@@ -244,7 +243,7 @@ class _Known(dict[str, object]):
 
 
 def _digest(row: AuditEvent) -> str:
-    digest = json.loads(row.details).get("digest", "")
+    digest = row.facts().get("digest", "")
     return f"digest {digest[:12]}…" if digest else ""
 
 

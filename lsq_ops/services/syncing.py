@@ -22,7 +22,7 @@ from lsq_ops.leadsquared.errors import KeysRefused, LeadSquaredError, RateLimite
 from lsq_ops.models import Account, Lead, LostRace, MirrorSync, audited, db_now, record, timing
 from lsq_ops.queue import ring
 
-from . import accounts, leases, mirror, notices
+from . import accounts, causes, leases, mirror, notices
 from .budget import BudgetSpent, OutOfTime
 from .may import Barred, Person, need
 
@@ -211,10 +211,10 @@ def step(run: MirrorSync, until: float | None = None) -> None:
     except RateLimited:
         _later(run, run.account.rate_seconds)
     except KeysRefused as error:
-        accounts.pause_account(run.account, by="system", reason=accounts.in_words(error))
-        _later(run, timing().sync_retries[-1], accounts.in_words(error))
+        accounts.pause_account(run.account, by="system", reason=causes.in_words(error))
+        _later(run, timing().sync_retries[-1], causes.in_words(error))
     except LeadSquaredError as error:
-        put_off(run, accounts.in_words(error))
+        put_off(run, causes.in_words(error))
     else:
         _take(run, made)
 

@@ -32,11 +32,15 @@ def _lapsed_for(user: Person) -> list[DeletionRequest]:
     """Requests on their way whose approval lapsed, which this person could confirm."""
     if not may(user, "confirm_vote"):
         return []
+    return [request for request in lapsed() if may(user, "confirm_vote", request)]
+
+
+def lapsed() -> list[DeletionRequest]:
+    """Requests on their way that have too few approvals that count now, the oldest first."""
     on_the_way = DeletionRequest.objects.filter(state__in=("approved", "running", "needs_attention"))
     requests = list(on_the_way.select_related("account").prefetch_related("versions").order_by("state_at"))
     votes = valid_votes_of(requests)
-    short = [request for request in requests if not enough(request, votes[request.pk])]
-    return [request for request in short if may(user, "confirm_vote", request)]
+    return [request for request in requests if not enough(request, votes[request.pk])]
 
 
 def not_for(user: Person) -> list[tuple[DeletionRequest, str]]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -23,6 +24,7 @@ from lsq_ops.models import (
     Erasure,
     Lead,
     MirrorSync,
+    Notice,
     Policy,
     RetentionRun,
     Selection,
@@ -32,7 +34,7 @@ from lsq_ops.models import (
     guards,
 )
 from lsq_ops.sandbox.world import WELL_KNOWN
-from lsq_ops.services import accounts, approval, deciding, owners, people, policies
+from lsq_ops.services import accounts, approval, deciding, notices, owners, people, policies
 from lsq_ops.services.may import STATES_OF
 from lsq_ops.services.people import DEMO_PASSWORD
 from tests.world import SITE_VISIT
@@ -148,6 +150,16 @@ def _erasure(scene: Scene, person: User, address: Address) -> Made:
     return Erasure.objects.create(account=account, by="pia", begun_at=now, ended_at=now, **facts), {}
 
 
+def _notice(scene: Scene, person: User, address: Address) -> Made:
+    """One that was given up."""
+    facts = {"subject": "a subject", "text": "a text", "made_at": db_now(), "tries": notices.GIVE_UP_AFTER}
+    return Notice.objects.create(user=scene.world.rita, **facts), {}
+
+
+def _keys(scene: Scene, person: User, address: Address) -> Made:
+    return 1, {"access_key": "u$r", "secret_key": "$", "host": settings.LSQ_HOST, "rate": "25/5"}
+
+
 def _no_sync(scene: Scene, person: User, address: Address) -> Made:
     return 1, {}
 
@@ -161,6 +173,7 @@ BY_MODEL: dict[str, Callable[[Scene, User, Address], Made]] = {
     "uploadedlist": _upload,
     "retentionrun": _retention_run,
     "erasure": _erasure,
+    "notice": _notice,
     "user": _user,
     "task": lambda scene, person, address: (scene.task, {"owner": scene.task.owner_id}),
 }
@@ -256,6 +269,7 @@ REQUEST, USER, ACCOUNT, POLICY = (
 EXAMPLES: dict[str, Callable[[Scene, User, Address], Made]] = {
     "admin/login/": _login,
     "admin/password_change/": _own_password,
+    "admin/set-up/keys/": _keys,
     "admin/auth/user/new_person/": _new_person,
     f"{USER}/give_grant/": _ungranted,
     "admin/lsq_ops/mirrorsync/begin/": _no_sync,

@@ -17,6 +17,7 @@ from lsq_ops.models import (
     Hold,
     Lead,
     MirrorSync,
+    Notice,
     RequestVersion,
     RetentionRun,
     Task,
@@ -90,6 +91,11 @@ def erasures(world, number):
         Erasure.objects.create(account=world.account, by="pia", **facts)
 
 
+def mails(world, number):
+    for _ in range(number):
+        Notice.objects.create(user=world.rita, subject="s", text="t", made_at=db_now())
+
+
 def uploads(world, number):
     now = db_now()
     for user in (world.rita, world.arun):
@@ -138,6 +144,7 @@ ROWS = {
     "uploadedlist": uploads,
     "retentionrun": retention_runs,
     "erasure": erasures,
+    "notice": mails,
     "user": people,
     "auditevent": events,
 }

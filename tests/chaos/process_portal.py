@@ -16,7 +16,6 @@ from typing import TextIO
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Max
 
 from lsq_ops.models import Beat
 from lsq_ops.supervisor import Child, Supervisor, environment_with
@@ -172,7 +171,7 @@ class Recovery:
 def newest_beat() -> float:
     """When a worker last did something (epoch); 0 where the database can't be asked."""
     try:
-        newest = Beat.objects.aggregate(newest=Max("at"))["newest"]
+        newest = Beat.newest("worker")
     except Exception:
         return 0.0
     finally:

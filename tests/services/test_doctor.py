@@ -26,7 +26,7 @@ def states(only):
 @pytest.fixture
 def well(committed_world, portal_server):
     """A portal that lacks nothing, and that its own address leads to."""
-    Beat.objects.create(name="worker", at=db_now())
+    Beat.show("worker")
     trail.verify()
     TrailCheck.objects.create(begun_at=db_now(), head_seq=1, head_hash="", prev="", done_at=db_now())
     anchors.keep()
@@ -52,7 +52,7 @@ def test_every_finding_that_is_not_ok_says_what_to_do(db):
 
 def test_a_worker_that_has_been_silent_is_told_of(world):
     assert states("worker") == ["wrong"]
-    Beat.objects.create(name="beat", at=db_now() - timedelta(minutes=5))
+    Beat.objects.create(name="worker on elsewhere", at=db_now() - timedelta(minutes=5))
     assert said("worker") == [("wrong", "Last seen 5 min ago.")]
     Beat.objects.create(name="sweep", at=db_now())  # a web process may sweep; that is no worker
     assert states("worker") == ["wrong"]
@@ -131,6 +131,6 @@ def test_the_command_tells_machines_and_ends_with_1_where_something_is_wrong(wor
         call_command("doctor", "--json", "--only", "worker")
     (finding,) = json.loads(capsys.readouterr().out)
     assert (finding["name"], finding["state"]) == ("worker", "wrong") and finding["do"]
-    Beat.objects.create(name="worker", at=db_now())
+    Beat.show("worker")
     call_command("doctor", "--only", "worker")
     assert capsys.readouterr().out.startswith("ok       worker       Seen 0 s ago.")

@@ -14,6 +14,14 @@ document.addEventListener("htmx:afterRequest", (event) => {
   if (event.detail.successful) document.body.classList.remove("lsq-offline");
 });
 
+// Copies what stands in the element that the button names; without this script the text is there to be marked.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+  button.textContent = "Copied";
+});
+
 // A second press on the button of a form that is on its way does nothing.
 document.addEventListener("submit", (event) => {
   const form = event.target;

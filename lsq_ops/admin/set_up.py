@@ -1,0 +1,135 @@
+"""The set-up page: each part in plain words, green or red with its next step; and the three trials that ask outside."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils.decorators import method_decorator
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.http import require_safe
+from django.views.generic.edit import FormView
+
+from lsq_ops.admin import face
+from lsq_ops.services import doctor, policies, set_up
+from lsq_ops.services.may import Barred, may
+
+
+@require_safe
+def page(request: HttpRequest) -> HttpResponse:
+    account = face.current_account(request)
+    findings, tiers = set_up.findings(), policies.coverage()
+    red = sum(finding.state == doctor.WRONG for finding in findings) + sum(one.spare < 0 for one in tiers)
+    context = {
+        **admin.site.each_context(request),
+        "title": "Set-up",
+        "findings": findings,
+        "red": red + (account is None or account.tested_at is None),
+        "warned": sum(finding.state == doctor.WARNING for finding in findings) + sum(one.spare == 0 for one in tiers),
+        "trials": set_up.trials(),
+        "tiers": tiers,
+        "account": account,
+        "may_try": may(request.user, "set_up"),
+    }
+    return TemplateResponse(request, "lsq_ops/set_up/page.html", context)
+
+
+class _Trial(FormView):
+    """A question, a button, and one sentence of what came of it."""
+
+    template_name = "lsq_ops/sign_in/own.html"
+    form_class: Any = forms.Form
+    title = say = button = ""
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not (verdict := may(request.user, "set_up")):
+            raise PermissionDenied(verdict.why)
+        return super().dispatch(request, *args, **kwargs)
+
+    def deed(self, form: Any) -> str | HttpResponse:
+        raise NotImplementedError
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        try:
+            said = self.deed(form)
+        except Barred as no:
+            form.add_error(None, str(no))
+            return self.form_invalid(form)
+        if isinstance(said, HttpResponse):
+            return said
+        messages.success(self.request, said)
+        return redirect("set_up")
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        more = {"title": self.title, "say": self.say, "button": self.button, "back": "set_up"}
+        return {**admin.site.each_context(self.request), **more, **super().get_context_data(**kwargs)}
+
+
+class KeysForm(forms.Form):
+    access_key = forms.CharField(label="Access key", max_length=200, widget=forms.TextInput(attrs={"class": "mono"}))
+    secret_key = forms.CharField(
+        label="Secret key",
+        max_length=200,
+        widget=forms.PasswordInput(attrs={"class": "mono", "autocomplete": "off"}),
+        help_text="LeadSquared shows both under My Profile, Settings, API and Webhooks, of the user in whose name"
+        " everything is done.",
+    )
+    host = forms.ChoiceField(label="Region", help_text="Where your LeadSquared account lives.")
+    rate = forms.ChoiceField(
+        label="Your plan's limit",
+        choices=set_up.PLANS,
+        help_text="No call tells it. Too low only takes longer; too high is learnt from LeadSquared's refusals.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        places = [(host, f"{region}: {host}") for host, region in set_up.hosts().items()]
+        self.fields["host"].choices = [(set_up.FIND, "Find it: ask each region in turn"), *places]  # type: ignore[attr-defined]
+        for name in ("access_key", "secret_key"):
+            self.fields[name].widget.attrs["spellcheck"] = "false"
+
+
+@method_decorator(sensitive_post_parameters("access_key", "secret_key"), name="dispatch")
+class TryKeys(_Trial):
+    form_class = KeysForm
+    title, button = "Try a pair of keys", "Ask LeadSquared"
+    say = (
+        "LeadSquared is asked once whose keys these are; nothing is changed there. The portal keeps nothing of them:"
+        " you get the lines for .env, and put them there yourself."
+    )
+
+    @method_decorator(sensitive_variables())
+    def deed(self, form: KeysForm) -> HttpResponse:
+        keys = set_up.try_keys(self.request.user, **form.cleaned_data)
+        context = self.get_context_data(keys=keys, region=set_up.hosts().get(keys.host, ""))
+        return TemplateResponse(self.request, "lsq_ops/set_up/keys.html", context)
+
+
+class TryWebhook(_Trial):
+    title, button = "Try the webhook's way", "Send a report"
+    say = (
+        "A report is sent to this portal's public address, as LeadSquared would send one, about a call that does not"
+        " exist. It moves nothing."
+    )
+
+    def deed(self, form: forms.Form) -> str:
+        finding = set_up.try_webhook(self.request.user)
+        if finding.state != doctor.OK:
+            raise Barred(f"{finding.says} {finding.do}")
+        return f"{finding.says} LeadSquared must reach the same address from the internet."
+
+
+class TryMail(_Trial):
+    title, button = "Try a mail", "Send me a mail"
+
+    @property
+    def say(self) -> str:  # type: ignore[override]
+        email = getattr(self.request.user, "email", "")
+        return f"A mail goes to {email}, at once." if email else "You have no address: a policy admin writes one down."
+
+    def deed(self, form: forms.Form) -> str:
+        return f"The mail server took a mail to {set_up.try_mail(self.request.user)}. Did it come?"

@@ -1,0 +1,390 @@
+"""How the portal works right now: what beats, what waits in which lane, what the budget allows, what went wrong lately,
+and for each alarm what happens if nobody does anything, and what to press.
+
+Read from the tables alone: it asks nothing of LeadSquared, and costs the same however often somebody looks.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, F, Max, Min, Model, Q, QuerySet
+
+from lsq_ops import kinds, queue
+from lsq_ops.models import (
+    Account,
+    ActivitySnapshot,
+    Attempt,
+    AuditEvent,
+    Beat,
+    DeletionCall,
+    DeletionRequest,
+    MirrorSync,
+    UploadedList,
+    WebhookReceipt,
+    db_now,
+    timing,
+)
+from lsq_ops.models.timing import span
+
+from . import budget, causes, doctor, notices, story, waiting
+
+NOTHING_LOST = "Nothing is lost."
+LATELY = timedelta(days=1)  # failures that are counted
+SHOWN = 40  # requests, the ones that wait longest
+CAUSES_SHOWN = 12
+STUCK_AFTER = 3  # tries of a sync that came to nothing
+
+
+# --- What beats ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    name: str
+    at: datetime
+    alive: bool
+
+
+def parts() -> list[Part]:
+    """Each worker and watchdog of each machine that was seen lately."""
+    fresh = db_now() - timedelta(seconds=timing().beat_stale)
+    return [Part(beat.name, beat.at, beat.at >= fresh) for beat in Beat.parts()]
+
+
+@dataclass(frozen=True, slots=True)
+class Lamp:
+    """`works`: some worker was seen just now."""
+
+    works: bool
+    worker_at: datetime | None
+    webhook_at: datetime | None
+    verified_at: datetime | None
+
+
+def lamp() -> Lamp:
+    at = Beat.newest("worker")
+    fresh = at is not None and (db_now() - at).total_seconds() <= timing().beat_stale
+    return Lamp(fresh, at, WebhookReceipt.newest_at(), AuditEvent.newest_at("trail.verified"))
+
+
+# --- What waits ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """`now`: could be done now, the oldest of it since `oldest`; `later`: waits for its time, the first until
+    `next_at`."""
+
+    name: str
+    now: int
+    oldest: datetime | None
+    later: int
+    next_at: datetime | None
+
+
+def lanes(account: Account | None) -> list[Lane]:
+    """In the order in which workers take them."""
+    calls = DeletionCall.objects.filter(request__account=account)
+    running = calls.filter(state="planned", request__state="running", request__version_number=F("version__number"))
+    unread = ActivitySnapshot.objects.filter(account=account, read_at__isnull=True)
+    counted: Iterable[Any] = unread.values("lane").annotate(**_counted(F("ordered_at"))).order_by()
+    readings = {row["lane"]: row for row in counted}
+    names = ActivitySnapshot.Lane
+    return [
+        _lane("Calls to be read back", calls.filter(state="verifying"), F("sent_at")),
+        _lane_of(names.VERIFY.label, readings.get(names.VERIFY)),
+        _lane("Calls to be sent", running, F("request__started_at")),
+        _lane_of(names.SEND.label, readings.get(names.SEND)),
+        _lane("Uploads to be read", UploadedList.objects.filter(read_at__isnull=True), F("made_at"), timed=False),
+        _lane_of(names.PREVIEW.label, readings.get(names.PREVIEW)),
+        _lane_of(names.MIRROR.label, readings.get(names.MIRROR)),
+        _lane("Syncs of leads", MirrorSync.objects.filter(account=account, state="running"), F("begun_at")),
+        _lane("Mails", notices.unsent(), F("made_at")),
+    ]
+
+
+def _counted(since: F, *, timed: bool = True) -> dict[str, Any]:
+    ready = Q(not_before__isnull=True) | Q(not_before__lte=db_now()) if timed else Q()
+    later = {"later": Count("pk", filter=~ready), "next_at": Min("not_before", filter=~ready)} if timed else {}
+    return {"ready": Count("pk", filter=ready), "oldest": Min(since, filter=ready), **later}
+
+
+def _lane(name: str, rows: QuerySet[Any], since: F, *, timed: bool = True) -> Lane:
+    return _lane_of(name, rows.aggregate(**_counted(since, timed=timed)))
+
+
+def _lane_of(name: str, row: dict[str, Any] | None) -> Lane:
+    row = row or {}
+    shown = name[:1].upper() + name[1:]
+    return Lane(shown, row.get("ready", 0), row.get("oldest"), row.get("later", 0), row.get("next_at"))
+
+
+def rings() -> int | None:
+    """Rings that wait in the queue; they only wake workers. None where the queue can't be asked."""
+    return queue.length()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    request: DeletionRequest
+    since: datetime
+    next: str
+
+
+def what_waits(account: Account | None) -> tuple[list[Waiting], int]:
+    """(the open requests that stand longest in their state, with what comes next and when; how many there are)."""
+    rows = DeletionRequest.objects.filter(account=account, state__in=DeletionRequest.open_states())
+    rows = rows.exclude(state="draft")
+    first = rows.select_related("account").prefetch_related("versions").order_by("state_at")[:SHOWN]
+    return [Waiting(one, one.state_at, story.next_step(one)) for one in first], rows.count()
+
+
+# --- The budget ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """Calls. `limit` is the account's in `seconds`, `size` what is ours of it now; `cap` is None without a daily
+    limit."""
+
+    in_window: int
+    size: int
+    limit: int
+    seconds: float
+    learnt: int | None
+    today: int
+    cap: int | None
+    held_until: datetime | None
+
+
+def gauge(account: Account) -> Gauge:
+    now = db_now()
+    held = account.hold_until > now.timestamp()
+    learnt = account.learnt_calls if account.learnt_calls and account.learnt_calls < account.rate_calls else None
+    return Gauge(
+        budget.in_window(account),
+        budget.size_of(account),
+        account.rate_calls,
+        account.rate_seconds,
+        learnt,
+        budget.used_today(account),
+        budget.daily_cap(),
+        datetime.fromtimestamp(account.hold_until, tz=now.tzinfo) if held else None,
+    )
+
+
+# --- What went wrong lately ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    what: str
+    count: int
+    newest: datetime
+    says: str
+    do: str
+
+
+def failures(account: Account | None) -> list[Failure]:
+    """Of the last day, by cause, the most frequent first: sends without success, and readings that were not whole."""
+    since = db_now() - LATELY
+    found = [*_sends(account, since), *_readings(account, since), *_syncs(account, since)]
+    return sorted(found, key=lambda one: -one.count)[:CAUSES_SHOWN]
+
+
+def _sends(account: Account | None, since: datetime) -> Iterator[Failure]:
+    labels = dict(Attempt.State.choices)
+    rows = Attempt.objects.filter(account=account, intent_at__gte=since).exclude(state__in=("intent", "accepted"))
+    for row in rows.values("state", "cause").annotate(n=Count("pk"), newest=Max("intent_at")).order_by():
+        says, do = causes.of_send(row["cause"])
+        yield Failure(f"Calls, {labels[row['state']]}", row["n"], row["newest"], says, do)
+
+
+def _readings(account: Account | None, since: datetime) -> Iterator[Failure]:
+    rows = ActivitySnapshot.objects.filter(account=account, read_at__gte=since, complete=False).exclude(why="")
+    counted = rows.values("why").annotate(n=Count("pk"), newest=Max("read_at")).order_by("-n")
+    for row in counted[:CAUSES_SHOWN]:
+        do = "Nothing is concluded from it. What needs it is read again."
+        yield Failure("Readings, not whole", row["n"], row["newest"], row["why"], do)
+
+
+def _syncs(account: Account | None, since: datetime) -> Iterator[Failure]:
+    rows = MirrorSync.objects.filter(account=account, begun_at__gte=since).exclude(why="")
+    for row in rows.values("why").annotate(n=Count("pk"), newest=Max("begun_at")).order_by("-n")[:CAUSES_SHOWN]:
+        yield Failure(
+            "Syncs of leads, stopped or put off", row["n"], row["newest"], row["why"], "Nothing: the next run goes on."
+        )
+
+
+# --- Alarms -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """What is wrong, what follows if nobody does anything, and the way out: a button (`press`, on the page of `about`,
+    or its dialog `action`), or where there is none to press, `do`."""
+
+    name: str
+    says: str
+    if_nothing: str
+    press: str = ""
+    about: Model | None = None
+    action: str = ""
+    do: str = ""
+    lost: str = NOTHING_LOST
+
+
+def alarms(account: Account | None) -> list[Alarm]:
+    return [alarm for find in ALARMS for alarm in find(account)]
+
+
+def _worker(account: Account | None) -> Iterator[Alarm]:
+    lit = lamp()
+    if not lit.works:
+        newest = lit.worker_at
+        seen = f"The last one was seen {span((db_now() - newest).total_seconds())} ago." if newest else "None was seen."
+        yield Alarm(
+            "No worker is at work",
+            seen,
+            "nothing is sent, read or mailed. Where the portal itself runs, its watchdog starts the worker again within"
+            " a minute.",
+            do="Start one: ./dev up, or manage.py worker.",
+        )
+        return
+    for part in parts():
+        if not part.alive:
+            yield Alarm(
+                f"{part.name[:1].upper()}{part.name[1:]} is silent",
+                f"Last seen {span((db_now() - part.at).total_seconds())} ago.",
+                "the others do its work. If that machine was taken away, this goes away within a day.",
+                do="Look at that machine.",
+            )
+
+
+def _pauses(account: Account | None) -> Iterator[Alarm]:
+    if account is None:
+        return
+    if account.is_paused:
+        tested = account.tested_at is not None or account.sandbox
+        yield Alarm(
+            "The account is paused",
+            f"By {account.paused_by}, {span((db_now() - account.paused_at).total_seconds())} ago:"  # type: ignore[operator]
+            f" {account.pause_reason}",
+            "what is approved waits; a pause doesn't count against its time.",
+            press="Resume" if tested else "Test connection",
+            about=account,
+            action="resume" if tested else "test",
+        )
+    for kind, why in account.paused_kinds.items():
+        yield Alarm(
+            f"Deletions of the kind “{kinds.get(kind).title}” are paused",
+            why,
+            "its calls wait; other kinds go on.",
+            press="Resume a kind",
+            about=account,
+            action="resume_kind",
+        )
+
+
+def _attention(account: Account | None) -> Iterator[Alarm]:
+    troubled = DeletionRequest.objects.filter(account=account, state="needs_attention").order_by("state_at")
+    for request in troubled[:SHOWN]:
+        yield Alarm(
+            f"{request} needs attention",
+            request.attention,
+            "it stays as it is: nothing more of it is sent, and nothing is sent twice.",
+            press=f"Open {request}",
+            about=request,
+        )
+    for decision in waiting.open_decisions().filter(request__account=account)[:SHOWN]:
+        yield Alarm(
+            f"A decision on {decision.request} waits for a second operator",
+            f"Proposed by {decision.proposed_by.get_username()}.",
+            "nothing is done about it.",
+            press=f"Open {decision.request}",
+            about=decision.request,
+        )
+
+
+def _lapsed(account: Account | None) -> Iterator[Alarm]:
+    for request in waiting.lapsed():
+        if request.account == account:
+            yield Alarm(
+                f"{request} waits: an approval lapsed",
+                story.lapsed(request),
+                "what was not yet sent waits.",
+                press=f"Open {request}",
+                about=request,
+            )
+
+
+def _budget(account: Account | None) -> Iterator[Alarm]:
+    cap = budget.daily_cap()
+    if account and cap is not None and budget.used_today(account) >= cap:
+        yield Alarm(
+            "The calls of today are used up",
+            f"{cap:,} calls a day are ours.",
+            "it goes on by itself after midnight UTC.",
+            do="If the account may make more, raise LSQ_DAILY_LIMIT.",
+        )
+
+
+def _syncs_stuck(account: Account | None) -> Iterator[Alarm]:
+    run = MirrorSync.objects.filter(account=account, state__in=MirrorSync.open_states()).first()
+    if run and run.state == MirrorSync.State.ASKING:
+        yield Alarm(
+            "A sync of leads asks",
+            run.question,
+            "no lead is marked as gone, and after a day the next run asks again.",
+            press="Answer",
+            about=run,
+        )
+    elif run and run.tries >= STUCK_AFTER:
+        yield Alarm(
+            "A sync of leads does not get on",
+            run.why,
+            "it tries again by itself; until then the mirror's leads grow older, and say so.",
+            press="Open the sync",
+            about=run,
+        )
+
+
+def _mails(account: Account | None) -> Iterator[Alarm]:
+    given_up = notices.given_up().filter(made_at__gte=db_now() - 7 * LATELY)
+    if count := given_up.count():
+        yield Alarm(
+            f"{count:,} mail{'' if count == 1 else 's'} could not be sent",
+            "The mail server refused, or whom they are for has no address.",
+            "what was to be told stands on the pages, but nobody was told of it.",
+            press="Mails",
+            about=given_up.first(),
+            action="changelist",
+        )
+
+
+def _looked_at(account: Account | None) -> Iterator[Alarm]:
+    """What the doctor finds with a quick look, where it is more than untidy."""
+    for name in ("trail", "anchors", "erasures", "disk"):
+        for finding in doctor.examine(name):
+            if finding.state == doctor.WRONG:
+                yield Alarm(
+                    f"{finding.name.capitalize()}: not as it should be",
+                    finding.says,
+                    "it stays so.",
+                    do=finding.do,
+                    lost="",
+                )
+
+
+ALARMS: tuple[Callable[[Account | None], Iterable[Alarm]], ...] = (
+    _worker,
+    _pauses,
+    _attention,
+    _lapsed,
+    _looked_at,
+    _budget,
+    _syncs_stuck,
+    _mails,
+)
