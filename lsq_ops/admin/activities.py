@@ -34,6 +34,7 @@ class ActivityAdmin(LongListAdmin, RevealingAdmin):
     ordering = ("-id",)
     search_fields = ("activity_id",)  # shows the search box; get_search_results does the search
     search_help_text = "Id of an activity or of a lead"
+    empty_says = "No activity yet. Add a lead, and what is on it is read."
     actions_list = ("upload",)
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet, term: str) -> tuple[QuerySet, bool]:

@@ -58,6 +58,9 @@ class BaseAdmin(ModelAdmin):
 
     page_template = "lsq_ops/record.html"
     polls = False  # whether the page asks for itself while something goes on
+    list_before_template = "lsq_ops/lists/chips.html"
+    list_after_template = "lsq_ops/lists/take.html"
+    empty_says = "There is none yet."  # where the list has no row at all: what to do next
     file_verb = "look"  # who may take the list away as a file
     show_full_result_count = False
     list_per_page = 40

@@ -54,6 +54,7 @@ class CrmUserAdmin(LongListAdmin, BaseAdmin):
     list_display = ("name_", "role_", "state", "open_", "later_", "completed_", "read")
     list_select_related = ("account",)
     list_filter = (Activity,)
+    empty_says = "No user of LeadSquared is known yet: they are read with the leads."
     search_fields = ("name",)
     search_help_text = "Id, e-mail or name of a LeadSquared user"
     actions = ("read_ticked",)

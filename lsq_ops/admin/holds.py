@@ -135,6 +135,7 @@ class HoldAdmin(LongListAdmin, BaseAdmin):
     change_list_template = "lsq_ops/mirror_list.html"
     list_display = ("what", "lead", "why", "set", "until", "state")
     list_filter = (InForce,)
+    empty_says = "Nothing is on hold."
     ordering = ("-id",)
     search_fields = ("record_id",)  # shows the search box; get_search_results does the search
     search_help_text = "Id of a lead or a task, or words of the reason"

@@ -18,6 +18,7 @@ from lsq_ops.services import notices
 class NoticeAdmin(LongListAdmin, BaseAdmin):
     list_display = ("made", "whom", "subject", "how")
     list_select_related = ("user",)
+    empty_says = "Nobody was told anything by mail yet."
     actions_detail = ("send_again",)
 
     @admin.display(description="Written")

@@ -80,6 +80,7 @@ class RequestAdmin(RequestDialogs, BaseAdmin):
     list_display = ("number", "sentence", "kind_title", "state_badge", "who_is_next", "items", "age")
     list_filter = (Whose, "state", OfKind)
     list_select_related = ("account", "requester")
+    empty_says = "No request yet. Choose leads, activities or tasks in the mirror, then “Request deletion of…”."
     search_fields = ("versions__ticket",)  # shown as the search box; get_search_results does the search
     search_help_text = "Number (DR-118), ticket, or words of the reason"
 

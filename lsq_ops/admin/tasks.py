@@ -66,6 +66,7 @@ class TaskAdmin(OnHold, LongListAdmin, RevealingAdmin):
     change_list_template = "lsq_ops/mirror_list.html"
     list_display = ("task_name", "state", "due_at", "owner", "lead_name", "task_id", "read")
     list_filter = (OpenOrDone,)
+    empty_says = "No task yet. Add a lead, or read the tasks of a LeadSquared user."
     ordering = ("-id",)
     search_fields = ("task_id",)  # shows the search box; get_search_results does the search
     search_help_text = "Id of a task, a lead or an owner; how its name begins; the owner's name"
