@@ -98,6 +98,10 @@ def script(request: HttpRequest) -> str:
     return static("lsq_ops/lsq_ops.js")
 
 
+def keys(request: HttpRequest) -> str:
+    return static("lsq_ops/keys.js")
+
+
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     count = len(waiting.waiting_for(request.user))
     requests = _list("deletionrequest")
