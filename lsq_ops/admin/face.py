@@ -155,6 +155,7 @@ def own_pages(request: HttpRequest) -> list[dict[str, str]]:
     return [
         {"title": "Change password", "link": reverse("admin:password_change")},
         {"title": "Second factor", "link": reverse("mfa_index")},
+        {"title": "My mails", "link": reverse("my_mails")},
     ]
 
 

@@ -1,17 +1,21 @@
-"""What was told to whom by mail, and what could not be sent."""
+"""What was told to whom by mail, what could not be sent, and when one's own mails come."""
 
 from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.generic.edit import FormView
 
 from lsq_ops.admin import face
 from lsq_ops.admin.base import BaseAdmin
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.admin.paging import LongListAdmin
-from lsq_ops.models import Notice
+from lsq_ops.models import Notice, Topic
 from lsq_ops.services import notices
+from lsq_ops.services.may import Barred
 
 
 @admin.register(Notice)
@@ -42,6 +46,7 @@ class NoticeAdmin(LongListAdmin, BaseAdmin):
     def facts(self, request: HttpRequest, obj: Notice) -> list[tuple[str, Any]]:
         return [
             ("To", face.person(obj.user)),
+            ("About", obj.get_topic_display()),
             ("Written", face.both(obj.made_at)),
             ("State", notices.state_of(obj)),
             ("Sent", face.both(obj.sent_at) if obj.sent_at else "not yet"),
@@ -61,3 +66,47 @@ class NoticeAdmin(LongListAdmin, BaseAdmin):
     def send_again(self, request: HttpRequest, obj: Notice, form: None) -> str:
         notices.send_again(request.user, obj)
         return "The worker tries it again now."
+
+
+HELP = {
+    Topic.TROUBLE: "Requests that need attention, pauses, syncs that ask, the audit trail. It can't be turned off.",
+    Topic.VOTE: "Also the reminders before one expires. The page Home shows them at any time.",
+    Topic.MINE: "Approved, changes needed, finished, expired.",
+}
+
+
+class ChoiceForm(forms.Form):
+    def __init__(self, *args: Any, chosen: dict[Topic, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for topic, offered in notices.OFFERED.items():
+            if len(offered) > 1:
+                self.fields[topic.value] = forms.ChoiceField(
+                    label=topic.label,
+                    choices=[(when.value, when.label.capitalize()) for when in offered],
+                    initial=chosen[topic],
+                    help_text=HELP.get(topic, ""),
+                )
+
+
+class MyMails(FormView):
+    form_class = ChoiceForm
+    template_name = "lsq_ops/sign_in/own.html"
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "chosen": notices.choices_of(self.request.user)}
+
+    def form_valid(self, form: ChoiceForm) -> HttpResponse:
+        try:
+            notices.choose(self.request.user, {Topic(name): when for name, when in form.cleaned_data.items()})
+        except Barred as no:
+            form.add_error(None, str(no))
+            return self.form_invalid(form)
+        messages.success(self.request, "Kept. It counts from the next mail on.")
+        return redirect("my_mails")
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        email = getattr(self.request.user, "email", "")
+        where = f"They go to {email}." if email else "You have no address: a policy admin writes one down, in People."
+        more = {"title": "My mails", "button": "Keep this", "back": "admin:index"}
+        say = f"When do mails of the portal come to you? {where} Mails about your own password always come at once."
+        return {**admin.site.each_context(self.request), **more, "say": say, **super().get_context_data(**kwargs)}

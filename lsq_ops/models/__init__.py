@@ -8,7 +8,7 @@ from .erasing import ErasedId, ErasingRun, Erasure, RetentionRun
 from .evidence import ActivitySnapshot, SnapshotContent, SnapshotPage
 from .machine import IllegalMove, LostRace, StateMachine
 from .mirror import Activity, ActivityType, CrmUser, Hold, Lead, SearchTerm, Task
-from .people import ApproverGrant, Decision, Notice, OneTimePassword, Policy, Team, Vote
+from .people import ApproverGrant, Decision, Notice, NoticeChoice, OneTimePassword, Policy, Team, Topic, Vote
 from .requests import (
     DeletionItem,
     DeletionRequest,
@@ -56,6 +56,7 @@ __all__ = [
     "Message",
     "MirrorSync",
     "Notice",
+    "NoticeChoice",
     "OneTimePassword",
     "Policy",
     "RequestTarget",
@@ -70,6 +71,7 @@ __all__ = [
     "Task",
     "TaskClaim",
     "Team",
+    "Topic",
     "TrailCheck",
     "UploadedLine",
     "UploadedList",

@@ -141,14 +141,47 @@ class OneTimePassword(models.Model):
         return f"one-time password of {self.user_id}"
 
 
+class Topic(models.TextChoices):
+    """What a mail is about; people choose for each when it comes."""
+
+    TROUBLE = "trouble", "What needs attention"
+    VOTE = "vote", "Requests that wait for my decision"
+    TALK = "talk", "Questions and answers"
+    MINE = "mine", "What becomes of my requests"
+    RULES = "rules", "Who may vote, and the approval policy"
+    SIGN_IN = "sign_in", "My own password and second factor"
+
+
+class NoticeChoice(models.Model):
+    """When one person's mails of a topic come, where that isn't at once."""
+
+    class When(models.TextChoices):
+        AT_ONCE = "at_once", "at once"
+        HOURLY = "hourly", "together, once an hour"
+        DAILY = "daily", "together, at eight in the morning"
+        NEVER = "never", "not by mail"
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    topic = models.CharField(max_length=10, choices=Topic)
+    when = models.CharField(max_length=10, choices=When)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["user", "topic"], name="notice_choice_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.when}"
+
+
 class Notice(models.Model):
     """A mail that somebody must get: written with the change, sent by the worker. No personal data of a lead."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     request = models.ForeignKey("DeletionRequest", models.CASCADE, null=True)
+    topic = models.CharField(max_length=10, choices=Topic, default=Topic.TROUBLE)
     subject = models.CharField(max_length=200)
     text = models.TextField()
     made_at = models.DateTimeField()
+    together = models.BooleanField(default=False, help_text="goes with the person's others that are due with it")
     sent_at = models.DateTimeField(null=True)
     tries = models.PositiveIntegerField(default=0)
     not_before = models.DateTimeField(null=True)

@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from lsq_ops.kinds.base import Subject
-from lsq_ops.models import Attempt, DeletionCall, DeletionItem, DeletionRequest, audited, db_now, record
+from lsq_ops.models import Attempt, DeletionCall, DeletionItem, DeletionRequest, Topic, audited, db_now, record
 
 from . import notices, reading, verifying
 from .settling import FINISHED, LEFT
@@ -61,7 +61,9 @@ def _conclude(request: DeletionRequest, seen: Seen | None) -> None:
     record("request.looked_again", request, actor="system", found=what)
     if seen and (seen.later or seen.back or seen.others):
         people = notices.owners(request) + (notices.operators() if seen.back or seen.others else [])
-        notices.tell({person.pk: person for person in people}.values(), request, "changed after its end", later)
+        notices.tell(
+            {person.pk: person for person in people}.values(), request, "changed after its end", later, Topic.MINE
+        )
 
 
 def _calls(request: DeletionRequest) -> list[DeletionCall]:

@@ -14,6 +14,7 @@ from lsq_ops.models import (
     DeletionCall,
     DeletionRequest,
     RequestVersion,
+    Topic,
     Vote,
     audited,
     db_now,
@@ -65,7 +66,7 @@ def submit(user: Person, request: DeletionRequest) -> None:
             attention="",
         )
         text = f"{version.items_count:,} items, {tier.name} tier. It expires {expires:%d %b %Y %H:%M} UTC."
-        notices.tell(policy.eligible(request), request, "please decide", text)
+        notices.tell(policy.eligible(request), request, "please decide", text, Topic.VOTE)
 
 
 def vote(
@@ -143,7 +144,8 @@ def cancel(user: Person, request: DeletionRequest) -> None:
         request = DeletionRequest.locked(request.pk)
         need(user, "cancel", request)
         _end(request, "cancelled", actor=str(user))
-        notices.tell(notices.owners(request), request, "cancelled", f"Cancelled by {user}. Nothing was sent.")
+        text = f"Cancelled by {user}. Nothing was sent."
+        notices.tell(notices.owners(request), request, "cancelled", text, Topic.MINE)
 
 
 def stop(user: Person, request: DeletionRequest) -> tuple[int, int]:
@@ -190,7 +192,8 @@ def expire(request: DeletionRequest) -> None:
             return
         if request.state in ("pending", "approved") and request.expires_at and request.expires_at <= db_now():
             _end(request, "expired", actor="system")
-            notices.tell(notices.owners(request), request, "expired", "Nothing was sent. Clone it to ask again.")
+            text = "Nothing was sent. Clone it to ask again."
+            notices.tell(notices.owners(request), request, "expired", text, Topic.MINE)
 
 
 def withdraw_idle() -> None:
@@ -202,7 +205,8 @@ def withdraw_idle() -> None:
             request = DeletionRequest.locked(request.pk)
             if request.state == "draft":
                 _end(request, "withdrawn", actor="system")
-                notices.tell(notices.owners(request), request, "withdrawn", "Nobody touched this draft for 30 days.")
+                text = "Nobody touched this draft for 30 days."
+                notices.tell(notices.owners(request), request, "withdrawn", text, Topic.MINE)
 
 
 def recheck(request: DeletionRequest) -> None:
@@ -225,7 +229,7 @@ def recheck(request: DeletionRequest) -> None:
         if difference:
             record("request.changed_since_submit", request, actor="system", version=version.number)
             drafting.back_to_draft(request, difference)
-            notices.tell(notices.owners(request), request, "changed meanwhile", difference)
+            notices.tell(notices.owners(request), request, "changed meanwhile", difference, Topic.MINE)
         else:
             RequestVersion.objects.filter(pk=version.pk).update(rechecked_at=db_now(), recheck_from=None)
 
@@ -356,14 +360,14 @@ def _after_vote(request: DeletionRequest, made: Vote) -> None:
     who, owners = made.voter_name, notices.owners(request)
     if made.decision == Vote.Decision.REJECT:
         _end(request, "rejected", actor=str(made.voter))
-        notices.tell(owners, request, "rejected", f"{who} rejected it: {made.reason}")
+        notices.tell(owners, request, "rejected", f"{who} rejected it: {made.reason}", Topic.MINE)
     elif made.decision == Vote.Decision.CHANGES:
         asks = f"{who} asks for changes{striking.proposes(made)}: {made.reason}"
-        notices.tell(owners, request, "changes needed", asks)
+        notices.tell(owners, request, "changes needed", asks, Topic.MINE)
         drafting.back_to_draft(request, asks)
     elif enough(request, valid_votes(request)):
         _approve(request, str(made.voter))
-        notices.tell(owners, request, "approved", "It starts by itself when the undo time is over.")
+        notices.tell(owners, request, "approved", "It starts by itself when the undo time is over.", Topic.MINE)
 
 
 def _approve(request: DeletionRequest, actor: str) -> None:

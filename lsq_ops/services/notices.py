@@ -2,15 +2,17 @@
 lead."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.mail import send_mail
-from django.db.models import Q, QuerySet
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
 from django.urls import reverse
 
-from lsq_ops.models import DeletionRequest, Notice, db_now
+from lsq_ops.models import Account, DeletionRequest, Notice, NoticeChoice, Topic, db_now
 from lsq_ops.queue import ring
 
 from .may import APPROVER, AUDITOR, OPERATOR, Barred, Person, need
@@ -19,21 +21,76 @@ GIVE_UP_AFTER = 8
 CALLED_OFF = GIVE_UP_AFTER + 1  # tries of a mail that must not be sent any more
 
 
-def tell(people: Iterable[User], request: DeletionRequest | None, subject: str, text: str) -> None:
-    """Queue one mail for each person; the link only opens a page, it does nothing."""
+def tell(
+    people: Iterable[User], request: DeletionRequest | None, subject: str, text: str, topic: Topic = Topic.TROUBLE
+) -> None:
+    """Queue one mail for each person, for the time that they chose; the link only opens a page, it does nothing."""
     path = reverse("admin:lsq_ops_deletionrequest_change", args=[request.pk]) if request else reverse("admin:index")
     link = f"{settings.PUBLIC_URL.rstrip('/')}{path}" if settings.PUBLIC_URL else path
-    about, now = request or "LSQ Ops", db_now()
+    about, now, told = request or "LSQ Ops", db_now(), list(people)
+    chosen = dict(NoticeChoice.objects.filter(user__in=told, topic=topic).values_list("user", "when"))
     Notice.objects.bulk_create(
         Notice(
             user=user,
             request=request,
+            topic=topic,
             subject=f"{about}: {subject}"[:200],
             text=f"{text}\n\n{link}\n",
             made_at=now,
+            together=user.pk in chosen,
+            not_before=_due(chosen.get(user.pk, When.AT_ONCE), now),
         )
-        for user in people
+        for user in told
+        if chosen.get(user.pk) != When.NEVER
     )
+
+
+# --- When -----------------------------------------------------------------------------------------------------------
+
+When = NoticeChoice.When
+MORNING = 8  # o'clock, the account's local time
+# Who could stop what waits, or must decide it, hears of it the same hour or day; the rest may be read on the pages.
+OFFERED: dict[Topic, tuple[NoticeChoice.When, ...]] = {
+    Topic.TROUBLE: (When.AT_ONCE, When.HOURLY),
+    Topic.VOTE: (When.AT_ONCE, When.HOURLY, When.DAILY),
+    Topic.TALK: tuple(When),
+    Topic.MINE: tuple(When),
+    Topic.RULES: (When.AT_ONCE, When.DAILY),
+    Topic.SIGN_IN: (When.AT_ONCE,),
+}
+
+
+def _due(when: str, now: datetime) -> datetime | None:
+    """The start of the next hour, or of the next working morning of the account; None: at once."""
+    if when == When.HOURLY:
+        return now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    if when != When.DAILY:
+        return None
+    account = Account.objects.filter(current=True).first()
+    local = now.astimezone(ZoneInfo(account.time_zone if account else "UTC"))
+    morning = local.replace(hour=MORNING, minute=0, second=0, microsecond=0)
+    return morning if morning > local else morning + timedelta(days=1)
+
+
+def choices_of(user: Person) -> dict[Topic, str]:
+    """Topic -> when its mails come to this person."""
+    need(user, "look")
+    chosen = dict(NoticeChoice.objects.filter(user=user).values_list("topic", "when"))
+    return {topic: chosen.get(topic, When.AT_ONCE) for topic in Topic}
+
+
+def choose(user: Person, wanted: dict[Topic, str]) -> None:
+    """From the next mail on. Barred where a topic is not to be had so late, or can't be turned off."""
+    need(user, "look")
+    for topic, when in wanted.items():
+        if when not in OFFERED[topic]:
+            raise Barred(f"“{topic.label}” can't come so: it is about what waits for people.")
+    with transaction.atomic():
+        for topic, when in wanted.items():
+            if when == When.AT_ONCE:
+                NoticeChoice.objects.filter(user=user, topic=topic).delete()
+            else:
+                NoticeChoice.objects.update_or_create(user=user, topic=topic, defaults={"when": when})
 
 
 def operators() -> list[User]:
@@ -76,6 +133,8 @@ def state_of(notice: Notice) -> str:
     if notice.sent_at:
         return "sent"
     if not is_over(notice):
+        if notice.together and not notice.tries:
+            return "waits to go with others"
         return f"tried {notice.tries} times, goes on" if notice.tries else "waits for the worker"
     if notice.tries == CALLED_OFF:
         return "not sent: what it said was erased"
@@ -91,21 +150,49 @@ def send_again(by: Person, notice: Notice) -> None:
 
 
 def send_due() -> bool:
-    """Send one waiting mail; False where none waits."""
+    """Send one waiting mail, or the ones of a person that go together; False where none waits."""
     now, due = db_now(), unsent()
-    notice = due.filter(Q(not_before__isnull=True) | Q(not_before__lte=now)).order_by("id").first()
+    due = due.filter(Q(not_before__isnull=True) | Q(not_before__lte=now))
+    notice = due.order_by("id").first()
     if notice is None:
         return False
-    # Counted before it is sent: a mail server that kills the worker doesn't get the same mail for ever.
-    later = now + timedelta(seconds=60 * 2**notice.tries)
-    if not due.filter(pk=notice.pk, tries=notice.tries).update(tries=notice.tries + 1, not_before=later):
-        return True
-    if not notice.user.email:
+    if notice.user.email:
+        same = due.filter(user=notice.user, together=True) if notice.together else due.filter(pk=notice.pk)
+        _send(same, notice, now)
+    else:
         due.filter(pk=notice.pk).update(tries=GIVE_UP_AFTER)
-        return True
-    try:
-        send_mail(notice.subject, notice.text, None, [notice.user.email])
-    except OSError:  # smtplib's errors are OSErrors too; the next try is due later
-        return True
-    Notice.objects.filter(pk=notice.pk).update(sent_at=db_now())
     return True
+
+
+def _send(due: QuerySet[Notice], first: Notice, now: datetime) -> None:
+    # Counted before it is sent: a mail server that kills the worker doesn't get the same mail for ever. In one
+    # statement: what another worker has taken meanwhile is due no longer.
+    later = now + timedelta(seconds=60 * 2**first.tries)
+    if not due.filter(tries__lte=first.tries).update(tries=F("tries") + 1, not_before=later):
+        return
+    taken = list(unsent_or_last().filter(user=first.user, together=first.together, not_before=later).order_by("id"))
+    if not first.together:
+        taken = [notice for notice in taken if notice.pk == first.pk]
+    if not taken:
+        return
+    try:
+        send_mail(*_mail(taken), None, [first.user.email])
+    except OSError:  # smtplib's errors are OSErrors too; the next try is due later
+        return
+    Notice.objects.filter(pk__in=[notice.pk for notice in taken]).update(sent_at=db_now())
+
+
+def unsent_or_last() -> QuerySet[Notice]:
+    """`unsent`, and what is just being tried for the last time."""
+    return Notice.objects.filter(sent_at__isnull=True, tries__lte=GIVE_UP_AFTER)
+
+
+def _mail(notices: list[Notice]) -> tuple[str, str]:
+    """Subject and text. Of several each says how its request stands by now."""
+    if len(notices) == 1:
+        return notices[0].subject, notices[0].text
+    parts = []
+    for notice in notices:
+        stands = f" (now: {notice.request.get_state_display()})" if notice.request else ""
+        parts.append(f"{notice.subject}{stands}\n\n{notice.text.strip()}\n")
+    return f"LSQ Ops: {len(notices)} messages", f"\n{'-' * 60}\n\n".join(parts)

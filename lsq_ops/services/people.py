@@ -16,6 +16,7 @@ from lsq_ops.models import (
     OneTimePassword,
     Policy,
     Team,
+    Topic,
     audited,
     db_now,
     record,
@@ -198,7 +199,7 @@ def _grant(user: Person, team: Team, *, by: str) -> ApproverGrant:
 
 def _announce(text: str) -> None:
     """Every approver hears who may vote: a grant that nobody should have is noticed by somebody."""
-    notices.tell(notices.approvers(), None, "who may vote has changed", text)
+    notices.tell(notices.approvers(), None, "who may vote has changed", text, Topic.RULES)
 
 
 def is_first_set_up() -> bool:

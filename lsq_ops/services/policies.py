@@ -13,7 +13,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 
-from lsq_ops.models import Policy, audited, db_now, record, timing
+from lsq_ops.models import Policy, Topic, audited, db_now, record, timing
 
 from . import notices, people
 from .may import APPROVER, Barred, Person, grant_in_force, need, suspension
@@ -51,7 +51,7 @@ def set_policy(by: Person, tiers: Tiers, name: str) -> Policy:
         policy = Policy.objects.create(name=name, tiers=tiers, counts_from=counts_from, set_by=str(by))
         record("policy.set", policy, actor=str(by), tiers=tiers, counts_from=counts_from)
         text = f"{by} changed the approval policy. It counts from {_time(counts_from)} on:\n\n{in_words(tiers)}"
-        notices.tell(notices.approvers(), None, "the approval policy changes", text)
+        notices.tell(notices.approvers(), None, "the approval policy changes", text, Topic.RULES)
     return policy
 
 
@@ -67,7 +67,8 @@ def take_back(by: Person, policy: Policy) -> None:
         Policy.objects.filter(retired_at=policy.counts_from).exclude(pk=policy.pk).update(retired_at=None)
         Policy.objects.filter(pk=policy.pk).update(retired_at=now)
         record("policy.taken_back", policy, actor=str(by))
-        notices.tell(notices.approvers(), None, "the approval policy stays", f"{by} took the announced change back.")
+        text = f"{by} took the announced change back."
+        notices.tell(notices.approvers(), None, "the approval policy stays", text, Topic.RULES)
 
 
 def in_words(tiers: Tiers) -> str:

@@ -4,7 +4,7 @@ the operators before it is over. Each reminder is written once: the version says
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from lsq_ops.models import DeletionRequest, RequestVersion, audited, db_now, timing
+from lsq_ops.models import DeletionRequest, RequestVersion, Topic, audited, db_now, timing
 
 from . import notices, policy, story
 
@@ -52,9 +52,10 @@ def _remind_voters(request: DeletionRequest, *, last: bool) -> None:
     voted = set(request.version.votes.values_list("voter_id", flat=True))
     voters = [user for user in policy.eligible(request) if user.pk not in voted]
     when = story.next_step(request)
-    notices.tell(voters, request, "it still waits for your decision", when)
+    notices.tell(voters, request, "it still waits for your decision", when, Topic.VOTE)
     if last:
-        notices.tell(notices.owners(request), request, "it expires soon", f"{when} After that it has to be asked anew.")
+        text = f"{when} After that it has to be asked anew."
+        notices.tell(notices.owners(request), request, "it expires soon", text, Topic.MINE)
 
 
 def _not_started(request: DeletionRequest) -> str:

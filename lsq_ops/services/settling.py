@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from lsq_ops.models import Account, Attempt, DeletionCall, DeletionRequest, audited, db_now, timing
+from lsq_ops.models import Account, Attempt, DeletionCall, DeletionRequest, Topic, audited, db_now, timing
 
 from . import notices
 
@@ -111,6 +111,7 @@ def _finish(request: DeletionRequest) -> None:
         request,
         state,
         f"{done:,} of {total:,} gone from what LeadSquared's API shows.",
+        Topic.MINE,
     )
 
 

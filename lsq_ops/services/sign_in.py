@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import DateTimeField, Exists, ExpressionWrapper, OuterRef, Subquery
 from django.db.models.functions import Now
 
-from lsq_ops.models import AuditEvent, OneTimePassword, VotingSuspension, audited, db_now, record, timing
+from lsq_ops.models import AuditEvent, OneTimePassword, Topic, VotingSuspension, audited, db_now, record, timing
 
 from . import notices
 from .may import APPROVER, OPERATOR, POLICY_ADMIN, Barred, Person, roles_of
@@ -84,7 +84,8 @@ def suspend(user: Person, why: Why, *, by: str) -> VotingSuspension:
         if until > now:
             record("people.votes_suspended", user, actor=by, until=until, why=why.value)
         text = f"Your {why.label} on {now:%d %b %Y %H:%M} UTC, by {by}."
-        notices.tell([user], None, f"your {why.label}", f"{text} If that is news to you, tell a policy admin at once.")
+        text = f"{text} If that is news to you, tell a policy admin at once."
+        notices.tell([user], None, f"your {why.label}", text, Topic.SIGN_IN)
     return row
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
-from lsq_ops.models import DeletionRequest, Message, audited, db_now, record, timing
+from lsq_ops.models import DeletionRequest, Message, Topic, audited, db_now, record, timing
 
 from . import notices, policy
 from .may import Barred, Person, need
@@ -82,6 +82,7 @@ def _tell(message: Message) -> None:
         request,
         f"{said} from {message.author_name}",
         f"There is a new {said} about {request}. Its text is on the request's page only.",
+        Topic.TALK,
     )
 
 

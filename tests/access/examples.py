@@ -270,6 +270,10 @@ EXAMPLES: dict[str, Callable[[Scene, User, Address], Made]] = {
     "admin/login/": _login,
     "admin/password_change/": _own_password,
     "admin/set-up/keys/": _keys,
+    "admin/my-mails/": lambda *about: (
+        1,
+        {"trouble": "hourly", "vote": "daily", "talk": "never", "mine": "never", "rules": "at_once"},
+    ),
     "admin/auth/user/new_person/": _new_person,
     f"{USER}/give_grant/": _ungranted,
     "admin/lsq_ops/mirrorsync/begin/": _no_sync,
