@@ -4,7 +4,7 @@ leads people there; none of its other pages has an address), and how the portal 
 from django.contrib import admin
 from django.urls import path
 
-from lsq_ops.admin import mails, operations, second_factor, set_up, sign_in
+from lsq_ops.admin import glossary, mails, operations, second_factor, set_up, sign_in
 
 own = admin.site.admin_view
 
@@ -21,6 +21,7 @@ urlpatterns = [
     path("set-up/keys/", own(set_up.TryKeys.as_view()), name="set_up_keys"),
     path("set-up/webhook/", own(set_up.TryWebhook.as_view()), name="set_up_webhook"),
     path("set-up/mail/", own(set_up.TryMail.as_view()), name="set_up_mail"),
+    path("words/", own(glossary.page), name="glossary"),
     path("my-mails/", own(mails.MyMails.as_view()), name="my_mails"),
     path("second-factor/remove/", own(second_factor.Remove.as_view()), name="mfa_deactivate_totp"),
 ]

@@ -156,6 +156,7 @@ def own_pages(request: HttpRequest) -> list[dict[str, str]]:
         {"title": "Change password", "link": reverse("admin:password_change")},
         {"title": "Second factor", "link": reverse("mfa_index")},
         {"title": "My mails", "link": reverse("my_mails")},
+        {"title": "Words", "link": reverse("glossary")},
     ]
 
 

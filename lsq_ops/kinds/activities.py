@@ -118,6 +118,9 @@ class LeadKind(Kind):
 class Activities(LeadKind):
     name: ClassVar[str] = "activities"
     title: ClassVar[str] = "Delete activities"
+    says: ClassVar[str] = (
+        "One lead, some types of activities, one window. Types of LeadSquared's own are never touched."
+    )
     action: ClassVar[str] = "Request deletion of activities…"
     lost: ClassVar[tuple[str, ...]] = (
         "Each activity gets a new id; whatever refers to the old one finds nothing.",

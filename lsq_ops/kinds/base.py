@@ -97,6 +97,7 @@ class Again:
 class Kind:
     name: ClassVar[str] = ""
     title: ClassVar[str]
+    says: ClassVar[str]  # what one call of it does, for the glossary
     action: ClassVar[str]
     picks: ClassVar[str] = "lead"
     always_high: ClassVar[str] = ""  # why every request of this kind is high; empty: it is not

@@ -46,6 +46,7 @@ class HistoryKind(LeadKind):
 class OwnerHistory(HistoryKind):
     name: ClassVar[str] = "owner_history"
     title: ClassVar[str] = "Delete owner-change history"
+    says: ClassVar[str] = "One lead, one window: the record of who owned it goes; its owner stays."
     action: ClassVar[str] = "Request deletion of owner-change history…"
     always_high: ClassVar[str] = "it removes owner-change history"
     warnings: ClassVar[tuple[str, ...]] = (

@@ -11,6 +11,7 @@ from .windows import Window
 class StageHistory(HistoryKind):
     name: ClassVar[str] = "stage_history"
     title: ClassVar[str] = "Delete stage-change history"
+    says: ClassVar[str] = "One lead, one window: the record of its stages goes; its stage stays."
     action: ClassVar[str] = "Request deletion of stage-change history…"
     always_high: ClassVar[str] = "it removes stage-change history"
     warnings: ClassVar[tuple[str, ...]] = ("This removes the evidence of which stages the lead went through.",)

@@ -23,6 +23,7 @@ LEAD, OWNER = ActivitySnapshot.Subject.LEAD_TASKS.value, ActivitySnapshot.Subjec
 class Tasks(Kind):
     name: ClassVar[str] = "tasks"
     title: ClassVar[str] = "Delete tasks"
+    says: ClassVar[str] = "Tasks by their ids, those of one owner together. A completed task is not gone."
     action: ClassVar[str] = "Request deletion of tasks…"
     picks: ClassVar[str] = "task"
     lost: ClassVar[tuple[str, ...]] = (

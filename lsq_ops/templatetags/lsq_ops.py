@@ -4,6 +4,7 @@ They stand here, outside the admin's package, because Unfold renders a template 
 """
 
 import json
+import re
 import unicodedata
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from lsq_ops.models.timing import span
 
 register = template.Library()
 
+_ID = re.compile(r"[0-9a-f]{64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 SHOWN_JSON = 200_000  # characters; more than a screen can hold, less than a browser chokes on
 
 # Not Django's current time zone: that one would also change how forms read what people type.
@@ -149,6 +151,12 @@ for _word in (when, clock, both, ago, span, plain, pretty, person, tone, short):
 def thousands(number: Any) -> str:
     """1112 -> 1,112; what is no number stays as it is."""
     return f"{number:,}" if isinstance(number, int | float) else str(number if number is not None else "–")
+
+
+@register.filter
+def is_id(value: Any) -> bool:
+    """An id or a hash: what people copy, and nobody types."""
+    return isinstance(value, str) and bool(_ID.fullmatch(value))
 
 
 @register.filter

@@ -14,12 +14,19 @@ document.addEventListener("htmx:afterRequest", (event) => {
   if (event.detail.successful) document.body.classList.remove("lsq-offline");
 });
 
-// Copies what stands in the element that the button names; without this script the text is there to be marked.
+// Copies what stands before the button, or in the element that it names. Where the browser hands no clipboard out (plain
+// http), the text is marked, for Ctrl+C.
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
-  await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-  button.textContent = "Copied";
+  const what = button.dataset.copy ? document.getElementById(button.dataset.copy) : button.previousElementSibling;
+  try {
+    await navigator.clipboard.writeText(what.textContent);
+    button.textContent = "Copied";
+  } catch {
+    window.getSelection().selectAllChildren(what);
+    button.textContent = "Press Ctrl+C";
+  }
 });
 
 // A second press on the button of a form that is on its way does nothing.

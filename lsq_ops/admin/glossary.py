@@ -1,0 +1,113 @@
+"""The words of the portal, each with what it means here."""
+
+from dataclasses import dataclass
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.views.decorators.http import require_safe
+
+from lsq_ops import kinds
+from lsq_ops.models import Attempt, DeletionCall, DeletionItem, DeletionRequest
+from lsq_ops.services.may import APPROVER, AUDITOR, OPERATOR, POLICY_ADMIN, REQUESTER
+
+WORDS = {
+    "Account": "One LeadSquared tenant. Its host and keys come from the environment; the portal keeps what it learnt.",
+    "Lead, activity, task, owner change": "LeadSquared's own words for what it keeps about a person.",
+    "Mirror": "The portal's copy of leads, activities and tasks. Each row says when it was read; a deletion is never"
+    " decided from it, but from a fresh reading.",
+    "Deletion request": "What people see and decide on: a choice of records of one kind, with a reason.",
+    "Version": "A request as it was submitted. Any change makes a new one, without votes.",
+    "Digest": "A hash over everything that was approved, to the byte. What is sent must fit it.",
+    "Item": "One record that should go.",
+    "Kept neighbour": "A record of the same leads that must stay. If one vanishes, the portal stops and asks.",
+    "Window": "From one second to another on one lead: LeadSquared deletes by type and window, never by id. The portal"
+    " finds the windows that hold every chosen item and nothing else.",
+    "Call": "One deletion that LeadSquared is asked for. A request has as many as its leads and windows need.",
+    "Attempt": "One send of a call, written down before the first byte leaves. Each is sent at most once.",
+    "Reading, snapshot": "What LeadSquared showed at one time, with a hash and whether it was complete. Only complete"
+    " readings decide.",
+    "Receipt": "What LeadSquared's webhook reported. It is kept, and believed only after a reading.",
+    "Hold": "A lead or a task that must not be touched, whoever asks.",
+    "Tier": "Low, medium or high: how many approvals a request needs, from how many teams.",
+    "Grant": "What lets an approver vote: a team, and a date from which it counts.",
+    "Undo time": "After the last approval, before the first call: whoever may cancel still can.",
+    "Audit trail": "A chain of events in which each holds the hash of the one before. Anchors outside the database show"
+    " if it was cut off or written anew.",
+    "Sandbox": "A stand-in for LeadSquared, for trying things out. Nothing there is real.",
+}
+ROLES = {
+    REQUESTER: "Picks leads and tasks, drafts and submits requests.",
+    APPROVER: "Votes on requests of others, with a grant. Never on one that they made, edited or asked for.",
+    OPERATOR: "Sees to the account: tests the connection, pauses, resumes, and decides with a second operator what is"
+    " unclear.",
+    AUDITOR: "Checks the trail, and sees what is masked, with a reason. Changes nothing.",
+    POLICY_ADMIN: "People, grants, policies, holds, erasures. Never an approver.",
+}
+REQUEST = DeletionRequest.State
+OF_REQUESTS = {
+    REQUEST.DRAFT: "It can still be changed. Its leads are read, to show exactly what would go.",
+    REQUEST.PENDING: "Submitted and frozen. It waits for votes, and expires after three working days.",
+    REQUEST.APPROVED: "It has its approvals, and starts by itself when the undo time is over.",
+    REQUEST.RUNNING: "Calls are sent and read back.",
+    REQUEST.NEEDS_ATTENTION: "Something is unclear. Nothing more of it is sent until people decide.",
+    REQUEST.COMPLETED: "All of it is gone from what LeadSquared's API shows. Nobody can say “destroyed”.",
+    REQUEST.PARTIAL: "Some of it is gone, some is still there or was not sent. The rest can be asked for anew.",
+    REQUEST.FAILED: "None of it is gone.",
+    REQUEST.STOPPED: "Somebody stopped it. What LeadSquared had taken can't be called back.",
+    REQUEST.CLOSED: "Two operators ended it as it was.",
+    REQUEST.REJECTED: "An approver said no, with a reason.",
+    REQUEST.WITHDRAWN: "Its requester took it back, or nobody touched the draft for thirty days.",
+    REQUEST.CANCELLED: "It was called off before anything was sent.",
+    REQUEST.EXPIRED: "Nobody decided, or it did not start, in time. Clone it to ask again.",
+}
+CALL = DeletionCall.State
+OF_CALLS = {
+    CALL.PLANNED: "Not sent yet.",
+    CALL.SENT: "On its way; the answer is not there yet.",
+    CALL.VERIFYING: "Sent. Fresh readings show what really went.",
+    CALL.GONE: "A complete reading shows none of its items.",
+    CALL.PARTIAL: "Some of its items are still there.",
+    CALL.STILL_PRESENT: "All of its items are still there.",
+    CALL.UNVERIFIABLE: "The lead can't be read any more, so nobody can say.",
+    CALL.OVER_DELETED: "More went than was approved. The account pauses, and people are told.",
+    CALL.SKIPPED: "Not sent, with a reason: it changed, was gone already, or is on hold.",
+}
+SEND = Attempt.State
+OF_ATTEMPTS = {
+    SEND.INTENT: "Written down, and about to leave.",
+    SEND.ACCEPTED: "LeadSquared took it. That is no proof that anything went.",
+    SEND.REFUSED: "A final no of LeadSquared's. It is read once, and not sent again by itself.",
+    SEND.TURNED_AWAY: "Rate limit or keys: nothing was done, it goes again.",
+    SEND.NOT_SENT: "No byte left, it goes again.",
+    SEND.UNKNOWN: "Sent, no clear answer yet. We read to find out; nothing is sent twice.",
+}
+ITEM = DeletionItem.Outcome
+OF_ITEMS = {
+    ITEM.GONE: "It was there before the send, and a complete reading after it doesn't show it.",
+    ITEM.ALREADY_GONE: "It was gone before anything was sent.",
+    ITEM.STILL_PRESENT: "It is still there.",
+    ITEM.SKIPPED: "It was not sent, with a reason.",
+    ITEM.UNVERIFIABLE: "It can't be read any more.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    title: str
+    words: list[tuple[str, str]]
+
+
+@require_safe
+def page(request: HttpRequest) -> HttpResponse:
+    groups = [
+        Group("Words", list(WORDS.items())),
+        Group("Roles", list(ROLES.items())),
+        Group("Kinds of deletion", [(kind.title, kind.says) for kind in kinds.every()]),
+        Group("States of a request", [(state.label, says) for state, says in OF_REQUESTS.items()]),
+        Group("States of a call", [(state.label, says) for state, says in OF_CALLS.items()]),
+        Group("What became of a send", [(state.label, says) for state, says in OF_ATTEMPTS.items()]),
+        Group("What became of an item", [(outcome.label, says) for outcome, says in OF_ITEMS.items()]),
+    ]
+    context = {**admin.site.each_context(request), "title": "Words", "groups": groups}
+    return TemplateResponse(request, "lsq_ops/glossary.html", context)
