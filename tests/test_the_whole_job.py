@@ -73,8 +73,10 @@ def wait_until_ready(address: str, up: subprocess.Popen[bytes], log: Path) -> st
 class Person:
     """Somebody at a browser of a given width."""
 
-    def __init__(self, browser: Any, portal: str, name: str, width: int) -> None:
-        context = browser.new_context(viewport={"width": width, "height": 850}, base_url=portal)
+    def __init__(self, browser: Any, portal: str, name: str, width: int, colours: str = "light") -> None:
+        context = browser.new_context(
+            viewport={"width": width, "height": 850}, base_url=portal, color_scheme=colours, reduced_motion="reduce"
+        )
         self.page = context.new_page()
         self.page.set_default_timeout(15_000)
         self.troubles: list[str] = []
@@ -85,10 +87,13 @@ class Person:
             "request", lambda r: None if r.url.startswith((portal, "data:", "blob:")) else self.troubles.append(r.url)
         )
         self.page.goto("/admin/login/")
+        self.signs_in(name)
+        self.sees("Waiting for me")
+
+    def signs_in(self, name: str) -> None:
         self.page.fill("#id_username", name)
         self.page.fill("#id_password", DEMO_PASSWORD)
         self.page.get_by_role("button", name=re.compile("log in|sign in", re.I)).click()
-        self.sees("Waiting for me")
 
     def picture(self, name: str) -> None:
         """Kept where PICTURES names a folder: pages are looked at, not only asserted."""
@@ -180,6 +185,44 @@ class Person:
         self.sees("Recorded: you approved")
 
 
+class WithoutMouse(Person):
+    """Somebody who has keys only, and finds things by pressing Tab."""
+
+    def signs_in(self, name: str) -> None:
+        self.writes("#id_username", name)
+        self.writes("#id_password", DEMO_PASSWORD)
+        self.page.keyboard.press("Enter")
+
+    def goes_to(self, what: str) -> None:
+        """To what has this name, or fits this selector."""
+        script = """(what) => {
+            const here = document.activeElement;
+            const said = `${here.innerText || ""} ${here.ariaLabel || ""} ${here.labels?.[0]?.innerText || ""}`;
+            if (/^[#.\\[]|^\\w+\\[/.test(what)) return here.matches(what);
+            return here.matches("a, button, input, select, textarea, [role=button]") && said.includes(what);
+        }"""
+        for _ in range(250):
+            if self.page.evaluate(script, what):
+                return
+            self.page.keyboard.press("Tab")
+        raise AssertionError(f"no way by keys to {what!r} in:\n{self.page.inner_text('body')[:2000]}")
+
+    def presses_key_on(self, what: str, key: str = "Enter") -> None:
+        self.goes_to(what)
+        self.page.keyboard.press(key)
+        self.page.wait_for_timeout(700)  # a page that comes has begun to come
+        self.page.wait_for_load_state()
+
+    def writes(self, what: str, text: str) -> None:
+        self.goes_to(what)
+        self.page.keyboard.insert_text(text)
+
+    def chooses(self, what: str, beginning: str) -> None:
+        """In a select box, by its first letters."""
+        self.goes_to(what)
+        self.page.keyboard.type(beginning)
+
+
 @pytest.fixture(params=["desk", "phone"])
 def size(request: pytest.FixtureRequest) -> str:
     return request.param
@@ -244,6 +287,56 @@ def test_tasks(people, size, portal_folder, tmp_path):
     rita.says_why()
     ends_completed(people, tiers="high", seconds=300)
     assert re.search(rf"Calls\s*{-(-len(asked) // 500)}", rita.page.inner_text("body"))
+
+
+def test_the_job_is_done_by_keys_alone(browser, portal):
+    """From signing in to the end, in the dark: nobody touches a mouse."""
+    rita = WithoutMouse(browser, portal, "rita", 1280, "dark")
+    rita.presses_key_on("Leads")
+    rita.presses_key_on("Add leads")
+    rita.writes("textarea[name=ids]", WELL_KNOWN["asha"])
+    rita.presses_key_on("Add these leads")
+    rita.presses_key_on("Leads")
+    until = time.monotonic() + 60
+    while "being read" in rita.page.inner_text("body") and time.monotonic() < until:
+        rita.page.wait_for_timeout(1000)
+        rita.page.reload()
+    number = rita.page.get_by_role("row").filter(has_text="1001").locator("input[name=_selected_action]")
+    rita.presses_key_on(f"[value='{number.get_attribute('value')}'][name=_selected_action]", "Space")
+    rita.chooses("select[name=action]", "Request deletion of act")
+    rita.presses_key_on("Run")
+    rita.page.wait_for_url("**/draft/**")
+    rita.presses_key_on("Site visit", "Space")
+    rita.goes_to("input[name=window]")
+    for _ in range(2):
+        rita.page.keyboard.press("ArrowDown")  # past yesterday, to last week
+    rita.chooses("select[name=category]", "Entered")
+    rita.writes("textarea[name=reason]", "Entered twice")
+    rita.presses_key_on("form[method=post] button[type=submit]")
+    rita.page.wait_for_url("**/deletionrequest/**")
+    rita.sees("Look at what would go", 120)
+    rita.page.reload()
+    rita.presses_key_on("Submit for approval")
+    rita.presses_key_on("form[method=post] button[type=submit]")
+    rita.sees("is submitted")
+    address = rita.page.url
+    for name in ("arun", "dana"):
+        approver = WithoutMouse(browser, portal, name, 1280, "dark")
+        approver.page.goto(address)
+        if "waiting for approval" in approver.page.inner_text("body"):
+            approver.presses_key_on("Waiting for me")
+            approver.presses_key_on(f"[href*='{address.split('/')[-3]}/change']")
+            approver.presses_key_on("Approve ")
+            approver.page.wait_for_url("**/approve/**")
+            if count := approver.page.locator("input[name=count]").count():
+                count = re.search(r"Approve ([\d,]+) deletion", approver.page.inner_text("body")).group(1)
+                approver.writes("input[name=count]", count.replace(",", ""))
+            approver.presses_key_on("form[method=post] button[type=submit]")
+            approver.sees("Recorded: you approved")
+        assert approver.troubles == []
+    rita.page.goto(address)
+    rita.sees(r"([\d,]+) of ([\d,]+) gone from what LeadSquared's API shows", 120)
+    assert rita.troubles == []
 
 
 def ends_completed(people: dict[str, Person], tiers: str | None = None, seconds: float = 120) -> None:
