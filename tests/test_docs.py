@@ -13,6 +13,7 @@ from lsq_ops.models import Attempt, AuditEvent, DeletionCall, DeletionRequest, M
 from lsq_ops.models.timing import DAY, HOUR, MINUTE, SANDBOX, SHIPPED
 from lsq_ops.sandbox.world import WELL_KNOWN
 from lsq_ops.services import people
+from lsq_ops.services.may import ROLES
 from portal.environment import REGIONS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,7 +21,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 DESIGN = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
 EXAMPLE = dict(re.findall(r"^([A-Z][A-Z_]*)=(.*)$", (ROOT / ".env.example").read_text(encoding="utf-8"), re.M))
 SETTINGS = (ROOT / "portal" / "settings.py").read_text(encoding="utf-8")
-DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+FOR_PEOPLE = sorted((ROOT / "docs" / "people").glob("*.md"))
 MACHINES = {"Request": DeletionRequest, "Call": DeletionCall, "Attempt": Attempt, "Sync": MirrorSync}
 MODELS = (
     "Account ActivityType Lead Activity Task ActivitySnapshot DeletionRequest RequestVersion DeletionCall DeletionItem "
@@ -159,6 +161,31 @@ def test_files_that_are_named_exist():
     text = "\n".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
     named = set(re.findall(r"`((?:lsq_ops|portal|docs|tests|templates)/[\w/.-]+)`", text))
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("document", FOR_PEOPLE, ids=lambda path: path.stem)
+def test_what_people_are_told_to_press_is_there_to_be_pressed(document):
+    """Bold is what stands on a page: a button's label, a menu's entry, a word of a template."""
+    files = [*(ROOT / "lsq_ops" / "admin").glob("*.py"), *(ROOT / "templates").rglob("*.html")]
+    files += [ROOT / "lsq_ops" / "services" / "operations.py"]
+    shown = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    said = set(re.findall(r"\*\*([^*]+)\*\*", document.read_text(encoding="utf-8")))
+    buttons = {words.strip() for words in said if not words.endswith(".")}  # with a full stop it only stresses
+    buttons -= {"Run"}  # Unfold's, at each list
+    missing = {words for words in buttons if not re.search(rf"[\"“>] ?{re.escape(words)}[\"” <{{]", shown)}
+    assert len(buttons) > 3 and missing == set()
+
+
+def test_there_is_a_page_for_each_role():
+    assert {path.stem.replace("-", " ") for path in FOR_PEOPLE} == {role.lower() for role in ROLES}
+
+
+def test_each_picture_is_shown_somewhere_and_made_by_the_browser_tests():
+    shown = {
+        Path(name).name for d in DOCUMENTS for name in re.findall(r"\(([^)]*\.png)\)", d.read_text(encoding="utf-8"))
+    }
+    made = set(re.findall(r'\("[\w-]+", \d+\): "([\w-]+)"', (ROOT / "tests" / "test_the_whole_job.py").read_text()))
+    assert {path.name for path in (ROOT / "docs" / "pictures").iterdir()} == shown == {f"{name}.png" for name in made}
 
 
 def test_pictures_are_small():

@@ -22,6 +22,14 @@ from lsq_ops.services.people import DEMO_PASSWORD
 ROOT = Path(__file__).resolve().parent.parent
 WIDTHS = {"desk": 1440, "phone": 390}
 LEADS = {"desk": [WELL_KNOWN["asha"], WELL_KNOWN["bruno"], WELL_KNOWN["chen"]], "phone": [MOSTLY_SITE_VISITS]}
+IN_DOCS = {
+    ("draft", 1440): "draft",
+    ("pending", 1440): "pending",
+    ("pending", 390): "phone",
+    ("running", 1440): "running",
+    ("operations", 1440): "operations",
+    ("set-up", 1440): "set-up",
+}
 LEAD_NUMBERS = {"desk": ["1001", "1002", "1003"], "phone": ["1004"]}
 
 pytestmark = pytest.mark.browser
@@ -96,9 +104,12 @@ class Person:
         self.page.get_by_role("button", name=re.compile("log in|sign in", re.I)).click()
 
     def picture(self, name: str) -> None:
-        """Kept where PICTURES names a folder: pages are looked at, not only asserted."""
-        if folder := os.environ.get("PICTURES"):
-            width = self.page.viewport_size["width"]
+        """Kept where PICTURES names a folder: pages are looked at, not only asserted. With PICTURES=docs the pictures
+        of the documents are made anew."""
+        folder, width = os.environ.get("PICTURES"), self.page.viewport_size["width"]
+        if folder == "docs" and (own := IN_DOCS.get((name, width))):
+            self.page.screenshot(path=ROOT / "docs" / "pictures" / f"{own}.png")
+        elif folder and folder != "docs":
             self.page.screenshot(path=f"{folder}/{name}-{width}.png", full_page=True)
 
     def sees(self, pattern: str, seconds: float = 30) -> str:
@@ -234,7 +245,8 @@ def people(browser: Any, portal: str, size: str) -> Iterator[dict[str, Person]]:
 
     class Arriving(dict):  # type: ignore[type-arg]
         def __missing__(self, name: str) -> Person:
-            self[name] = made[name] = Person(browser, portal, name, WIDTHS[size])
+            colours = "dark" if size == "phone" else "light"
+            self[name] = made[name] = Person(browser, portal, name, WIDTHS[size], colours)
             return self[name]
 
     yield Arriving()
@@ -339,6 +351,83 @@ def test_the_job_is_done_by_keys_alone(browser, portal):
     assert rita.troubles == []
 
 
+def test_an_operators_day(people):
+    """The lamp, a pause and its way out, and what Set-up tries."""
+    olga = people["olga"]
+    olga.page.goto("/admin/operations/")
+    olga.sees("at work")
+    olga.page.goto("/admin/lsq_ops/account/")
+    olga.presses("Pause")
+    olga.page.fill("[name=reason]", "Looking at the keys")
+    olga.confirms("Pause")
+    olga.page.goto("/admin/operations/")
+    olga.sees("The worker is at work; the account is paused")
+    olga.sees("Nothing is lost. If you do nothing")
+    olga.picture("operations")
+    olga.presses("Resume")
+    olga.page.wait_for_url("**/resume/**")
+    olga.confirms("Resume")
+    olga.sees("Resumed")
+    olga.page.goto("/admin/set-up/")
+    olga.presses("Send me a mail")
+    olga.page.wait_for_url("**/set-up/mail/**")
+    olga.confirms("Send me a mail")
+    olga.sees("took a mail to olga@example.com")
+    olga.presses("Try the webhook")
+    olga.page.wait_for_url("**/set-up/webhook/**")
+    olga.confirms("Send a report")
+    olga.sees("arrives, as seen from this machine")
+    olga.picture("set-up")
+
+
+def test_an_auditors_day(people):
+    """The chain is read, the trail leaves as a file, and what is masked is seen for a reason that stays."""
+    aida = people["aida"]
+    people["rita"].mirrors([WELL_KNOWN["bruno"]])
+    aida.page.goto("/admin/lsq_ops/auditevent/")
+    aida.presses("Verify now")
+    aida.page.wait_for_url("**/verify/**")
+    aida.confirms("Verify now")
+    aida.sees("Verified")
+    with aida.page.expect_download() as download:
+        aida.page.get_by_role("button", name="CSV").click()
+    assert "taken by aida" in Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()[-1]
+    aida.page.goto("/admin/lsq_ops/activity/")
+    aida.page.locator("#result_list a[href*='/activity/']").first.click()
+    aida.presses("Show what it holds")
+    aida.page.wait_for_url("**/reveal/**")
+    aida.page.fill("[name=reason]", "Complaint of 12 November")
+    aida.confirms("Show it")
+    aida.sees("As LeadSquared gave it")
+    aida.page.goto("/admin/lsq_ops/auditevent/?about=record")
+    aida.sees("Complaint of 12 November")
+
+
+def test_a_policy_admins_day(people, size):
+    """A new person, with a role and a grant; a hold that is set and lifted."""
+    pia, name = people["pia"], f"nina-{size}"
+    pia.page.goto("/admin/auth/user/new_person/")
+    pia.page.fill("input[name=username]", name)
+    pia.page.fill("input[name=password]", "a-long-first-password")
+    pia.page.check("input[name=roles][value=Approver]")
+    pia.page.locator("form[method=post] button[type=submit]").last.click()
+    pia.sees(name)
+    pia.presses("Give a grant")
+    pia.page.select_option("select[name=team]", label="Business")
+    pia.confirms("Give")
+    pia.sees("Business")
+    pia.page.goto("/admin/lsq_ops/hold/set_holds/")
+    pia.page.fill("textarea[name=ids]", WELL_KNOWN["chen"])
+    pia.page.fill("[name=reason]", "Court case")
+    pia.page.locator("form[method=post] button[type=submit]").last.click()
+    pia.sees("Court case")
+    pia.picture("holds")
+    pia.page.locator("#result_list a[href*='/hold/']").first.click()
+    pia.presses("Lift")
+    pia.confirms("Lift")
+    pia.sees("ifted")
+
+
 def ends_completed(people: dict[str, Person], tiers: str | None = None, seconds: float = 120) -> None:
     """From the fresh draft on: submit, decide, watch it run by itself, and find it in the trail."""
     rita = people["rita"]
@@ -356,6 +445,8 @@ def ends_completed(people: dict[str, Person], tiers: str | None = None, seconds:
             people[approver].approves(address)
     rita.page.goto(address)
     rita.picture("approved")
+    rita.sees("Reading back|Sending|gone from")
+    rita.picture("running")
     end = rita.sees(r"([\d,]+) of ([\d,]+) gone from what LeadSquared's API shows, read at \d\d:\d\d:\d\d", seconds)
     gone, asked = re.findall(r"[\d,]+(?= of| gone)", end)[:2]
     assert gone == asked != "0"
