@@ -322,7 +322,7 @@ UNFOLD = {
     "GLOBAL_CALLBACK": "lsq_ops.admin.face.frame",
     "DASHBOARD_CALLBACK": "lsq_ops.admin.home.dashboard",
     "STYLES": ["lsq_ops.admin.face.stylesheet"],
-    "SCRIPTS": ["lsq_ops.admin.face.script", "lsq_ops.admin.face.keys"],
+    "SCRIPTS": ["lsq_ops.admin.face.script", "lsq_ops.admin.face.keys", "lsq_ops.admin.face.forms"],
     "ACCOUNT": {"navigation": "lsq_ops.admin.face.own_pages"},
     "SIDEBAR": {"show_search": False, "navigation": "lsq_ops.admin.face.navigation"},
     "COLORS": {

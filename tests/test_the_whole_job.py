@@ -380,6 +380,27 @@ def test_an_operators_day(people):
     olga.picture("set-up")
 
 
+def test_a_form_survives_a_new_sign_in(people):
+    olga = people["olga"]
+    olga.page.goto("/admin/lsq_ops/account/")
+    olga.presses("Pause")
+    olga.page.wait_for_url("**/pause/**")
+    olga.page.fill("[name=reason]", "The keys were rotated")
+    olga.page.context.clear_cookies(name="lsq_ops_session")
+    olga.confirms("Pause")
+    olga.page.wait_for_url("**/login/**")
+    olga.signs_in("olga")
+    olga.page.wait_for_url("**/pause/**")
+    olga.sees("What you typed is back; nothing was done yet.")
+    assert olga.page.input_value("[name=reason]") == "The keys were rotated"
+    olga.page.goto("/admin/")
+    olga.page.goto("/admin/lsq_ops/account/")
+    olga.presses("Pause")
+    olga.page.wait_for_url("**/pause/**")
+    assert olga.page.input_value("[name=reason]") == ""  # only on the way back from signing in
+    assert olga.page.evaluate("sessionStorage.length") == 0
+
+
 def test_an_auditors_day(people):
     """The chain is read, the trail leaves as a file, and what is masked is seen for a reason that stays."""
     aida = people["aida"]

@@ -102,6 +102,10 @@ def keys(request: HttpRequest) -> str:
     return static("lsq_ops/keys.js")
 
 
+def forms(request: HttpRequest) -> str:
+    return static("lsq_ops/forms.js")
+
+
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     count = len(waiting.waiting_for(request.user))
     requests = _list("deletionrequest")

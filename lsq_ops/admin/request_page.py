@@ -19,6 +19,7 @@ from lsq_ops.admin.request_forms import number_in
 from lsq_ops.models import DeletionItem, DeletionRequest, Lead, RequestVersion, Task, Vote
 from lsq_ops.services import items as item_service
 from lsq_ops.services import policy, preview, story, striking, talk
+from lsq_ops.services import versions as version_service
 from lsq_ops.services.may import lapsed_votes, may
 
 ROWS = 50
@@ -136,6 +137,7 @@ def tabs(obj: DeletionRequest) -> list[Tab]:
         Tab("calls", "Calls", version.calls_count, calls),
         Tab("votes", "Votes", obj.votes.count(), votes),
         Tab("snapshots", "Snapshots", obj.snapshots.count(), snapshots),
+        *([Tab("versions", "Versions", obj.version_number, versions)] if obj.version_number > 1 else []),
         Tab("timeline", "Timeline", None, timeline),
     ]
 
@@ -280,6 +282,10 @@ def snapshots(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
     page = _page(request, obj.snapshots.order_by("id"))
     barred = may(request.user, "see", obj).why
     return {"page": page, "barred": barred, "earlier": {} if barred else difference_page.earlier(obj, list(page))}
+
+
+def versions(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
+    return {"steps": version_service.steps(obj)}
 
 
 def timeline(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:

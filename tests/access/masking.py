@@ -9,7 +9,7 @@ from lsq_ops.models import Activity, Lead, Task
 
 REQUEST = "admin/lsq_ops/deletionrequest/<object_id>/"
 TABS = {
-    f"{REQUEST}change/": ("items", "calls", "snapshots", "timeline", "kept", "leads"),
+    f"{REQUEST}change/": ("items", "calls", "snapshots", "versions", "timeline", "kept", "leads"),
     "admin/lsq_ops/lead/<object_id>/change/": ("activities", "changes", "tasks", "requests", "snapshots"),
 }
 WHO_SEES = {"requester", "approver", "no_grant", "operator", "auditor"}
