@@ -33,11 +33,11 @@ _PERMISSION = re.compile(r"has_(\w+)_permission")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
-def by_post(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def by_post(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """What a button does. Who signs in again is led back to its address, and finds a page there, not a blank."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method == "POST":
             return view(request, *args, **kwargs)
         return TemplateResponse(request, "405.html", status=405, headers={"Allow": "POST"})
@@ -116,12 +116,10 @@ class BaseAdmin(ModelAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         name = f"{self.opts.app_label}_{self.opts.model_name}_file"
-        return [path("file/", self.admin_site.admin_view(self.as_file), name=name), *super().get_urls()]
+        return [path("file/", self.admin_site.admin_view(by_post(self.as_file)), name=name), *super().get_urls()]
 
     def as_file(self, request: HttpRequest) -> HttpResponseBase:
         """The list as CSV or XLSX. By POST, because the trail remembers it."""
-        if request.method != "POST":
-            return TemplateResponse(request, "405.html", status=405, headers={"Allow": "POST"})
         if why := _odd_address(request):
             messages.warning(request, why)
             return redirect("..")

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.views.decorators.http import require_safe
 
 from lsq_ops import kinds
+from lsq_ops.admin.pages import framed
 from lsq_ops.models import Attempt, DeletionCall, DeletionItem, DeletionRequest
 from lsq_ops.services.may import APPROVER, AUDITOR, OPERATOR, POLICY_ADMIN, REQUESTER
 
@@ -109,5 +109,4 @@ def page(request: HttpRequest) -> HttpResponse:
         Group("What became of a send", [(state.label, says) for state, says in OF_ATTEMPTS.items()]),
         Group("What became of an item", [(outcome.label, says) for outcome, says in OF_ITEMS.items()]),
     ]
-    context = {**admin.site.each_context(request), "title": "Words", "groups": groups}
-    return TemplateResponse(request, "lsq_ops/glossary.html", context)
+    return TemplateResponse(request, "lsq_ops/glossary.html", framed(request, "Words", groups=groups))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from copy import copy
 from typing import Any, BinaryIO, NamedTuple
 
-from django.contrib.admin.utils import display_for_value, label_for_field, lookup_field
+from django.contrib.admin.utils import label_for_field, lookup_field
 from django.contrib.admin.views.main import PAGE_VAR, SEARCH_VAR
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
@@ -57,9 +57,9 @@ def file_of(admin: Any, request: HttpRequest) -> HttpResponseBase:
     verdict = may(request.user, admin.file_verb)
     if not verdict:
         raise PermissionDenied(verdict.why)
-    kind = request.POST.get("format", "csv")
-    content_type, write = FORMATS.get(kind, FORMATS["csv"])
-    kind = kind if kind in FORMATS else "csv"
+    asked = request.POST.get("format", "")
+    kind = asked if asked in FORMATS else "csv"
+    content_type, write = FORMATS[kind]
     name = str(admin.opts.verbose_name_plural)
     about = f"LSQ Ops, {name}{', as filtered' if request.GET else ''}, at most {MOST:,}"
 
@@ -104,4 +104,4 @@ def _cell(admin: Any, name: str, row: Any) -> str:
         value = dict(field.flatchoices).get(value, value)
     if isinstance(value, SafeString):
         return html.unescape(strip_tags(value)).strip()
-    return "" if value is None else display_for_value(value, "") if isinstance(value, bool) else str(value)
+    return "" if value is None else str(value)

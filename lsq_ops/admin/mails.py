@@ -4,18 +4,18 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.views.generic.edit import FormView
 
 from lsq_ops.admin import face
 from lsq_ops.admin.base import BaseAdmin
 from lsq_ops.admin.dialogs import dialog
+from lsq_ops.admin.pages import FormPage
 from lsq_ops.admin.paging import LongListAdmin
 from lsq_ops.models import Notice, Topic
 from lsq_ops.services import notices
-from lsq_ops.services.may import Barred
 
 
 @admin.register(Notice)
@@ -88,25 +88,20 @@ class ChoiceForm(forms.Form):
                 )
 
 
-class MyMails(FormView):
+class MyMails(FormPage):
     form_class = ChoiceForm
-    template_name = "lsq_ops/sign_in/own.html"
+    title, button, back = "My mails", "Keep this", "admin:index"
 
     def get_form_kwargs(self) -> dict[str, Any]:
         return {**super().get_form_kwargs(), "chosen": notices.choices_of(self.request.user)}
 
-    def form_valid(self, form: ChoiceForm) -> HttpResponse:
-        try:
-            notices.choose(self.request.user, {Topic(name): when for name, when in form.cleaned_data.items()})
-        except Barred as no:
-            form.add_error(None, str(no))
-            return self.form_invalid(form)
+    def deed(self, user: User, form: ChoiceForm) -> HttpResponse:
+        notices.choose(user, {Topic(name): when for name, when in form.cleaned_data.items()})
         messages.success(self.request, "Kept. It counts from the next mail on.")
         return redirect("my_mails")
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         email = getattr(self.request.user, "email", "")
         where = f"They go to {email}." if email else "You have no address: a policy admin writes one down, in People."
-        more = {"title": "My mails", "button": "Keep this", "back": "admin:index"}
         say = f"When do mails of the portal come to you? {where} Mails about your own password always come at once."
-        return {**admin.site.each_context(self.request), **more, "say": say, **super().get_context_data(**kwargs)}
+        return super().get_context_data(say=say, **kwargs)

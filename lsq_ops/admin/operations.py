@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from lsq_ops.admin import face
+from lsq_ops.admin.pages import framed
 from lsq_ops.services import operations
 from lsq_ops.services.may import may
 
@@ -21,8 +22,6 @@ def page(request: HttpRequest) -> HttpResponse:
     waits, waiting = operations.what_waits(account)
     lanes = operations.lanes(account)
     context = {
-        **admin.site.each_context(request),
-        "title": "Operations",
         "at": face.now(),
         "alarms": alarms,
         "lamp": operations.lamp(),
@@ -35,7 +34,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "waiting": waiting,
         "failures": operations.failures(account),
     }
-    response = TemplateResponse(request, "lsq_ops/operations/page.html", context)
+    response = TemplateResponse(request, "lsq_ops/operations/page.html", framed(request, "Operations", **context))
     response["X-Live"] = "1"
     return response
 

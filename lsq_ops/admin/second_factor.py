@@ -15,13 +15,12 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.views.generic.edit import FormView
 
 from lsq_ops.admin import gate
 from lsq_ops.admin.codes import CodeField, CodeForm, check
-from lsq_ops.admin.sign_in import framed, is_own_password, waits, will_wait
+from lsq_ops.admin.pages import FormPage, framed
+from lsq_ops.admin.sign_in import is_own_password, waits, will_wait
 from lsq_ops.services import second_factor, sign_in
-from lsq_ops.services.may import Barred
 
 
 def page(request: HttpRequest) -> HttpResponse:
@@ -57,27 +56,15 @@ class SetUpForm(ActivateTOTPForm):
         return str(self.cleaned_data["password"])
 
 
-class _Own(FormView):
-    """A form about one's own second factor; a rule that says no becomes a sentence above it."""
+class _Own(FormPage):
+    """A form about one's own second factor."""
 
-    template_name = "lsq_ops/sign_in/own.html"
-    title = say = button = ""
+    back = "mfa_index"
     danger, suspends = False, True
-
-    def deed(self, user: User, form: Any) -> HttpResponse:
-        raise NotImplementedError
-
-    def form_valid(self, form: Any) -> HttpResponse:
-        try:
-            return self.deed(self.request.user, form)  # type: ignore[arg-type]
-        except Barred as no:
-            form.add_error(None, str(no))
-            return self.form_invalid(form)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         say = f"{self.say} {will_wait(self.request.user) if self.suspends else ''}"
-        more = {"say": say.strip(), "button": self.button, "danger": self.danger, "back": "mfa_index"}
-        return framed(self.request, self.title, **more, **super().get_context_data(**kwargs))
+        return super().get_context_data(say=say.strip(), danger=self.danger, **kwargs)
 
 
 class SetUp(_Own):

@@ -3,18 +3,17 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_safe
-from django.views.generic.edit import FormView
 
 from lsq_ops.admin import face
+from lsq_ops.admin.pages import FormPage, framed
 from lsq_ops.services import doctor, policies, set_up
 from lsq_ops.services.may import Barred, may
 
@@ -25,8 +24,6 @@ def page(request: HttpRequest) -> HttpResponse:
     findings, tiers = set_up.findings(), policies.coverage()
     red = sum(finding.state == doctor.WRONG for finding in findings) + sum(one.spare < 0 for one in tiers)
     context = {
-        **admin.site.each_context(request),
-        "title": "Set-up",
         "findings": findings,
         "red": red + (account is None or account.tested_at is None),
         "warned": sum(finding.state == doctor.WARNING for finding in findings) + sum(one.spare == 0 for one in tiers),
@@ -35,38 +32,17 @@ def page(request: HttpRequest) -> HttpResponse:
         "account": account,
         "may_try": may(request.user, "set_up"),
     }
-    return TemplateResponse(request, "lsq_ops/set_up/page.html", context)
+    return TemplateResponse(request, "lsq_ops/set_up/page.html", framed(request, "Set-up", **context))
 
 
-class _Trial(FormView):
-    """A question, a button, and one sentence of what came of it."""
-
-    template_name = "lsq_ops/sign_in/own.html"
+class _Trial(FormPage):
     form_class: Any = forms.Form
-    title = say = button = ""
+    back = "set_up"
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not (verdict := may(request.user, "set_up")):
             raise PermissionDenied(verdict.why)
         return super().dispatch(request, *args, **kwargs)
-
-    def deed(self, form: Any) -> str | HttpResponse:
-        raise NotImplementedError
-
-    def form_valid(self, form: Any) -> HttpResponse:
-        try:
-            said = self.deed(form)
-        except Barred as no:
-            form.add_error(None, str(no))
-            return self.form_invalid(form)
-        if isinstance(said, HttpResponse):
-            return said
-        messages.success(self.request, said)
-        return redirect("set_up")
-
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        more = {"title": self.title, "say": self.say, "button": self.button, "back": "set_up"}
-        return {**admin.site.each_context(self.request), **more, **super().get_context_data(**kwargs)}
 
 
 class KeysForm(forms.Form):
@@ -103,8 +79,8 @@ class TryKeys(_Trial):
     )
 
     @method_decorator(sensitive_variables())
-    def deed(self, form: KeysForm) -> HttpResponse:
-        keys = set_up.try_keys(self.request.user, **form.cleaned_data)
+    def deed(self, user: User, form: KeysForm) -> HttpResponse:
+        keys = set_up.try_keys(user, **form.cleaned_data)
         context = self.get_context_data(keys=keys, region=set_up.hosts().get(keys.host, ""))
         return TemplateResponse(self.request, "lsq_ops/set_up/keys.html", context)
 
@@ -116,11 +92,11 @@ class TryWebhook(_Trial):
         " exist. It moves nothing."
     )
 
-    def deed(self, form: forms.Form) -> str:
-        finding = set_up.try_webhook(self.request.user)
+    def deed(self, user: User, form: forms.Form) -> HttpResponse:
+        finding = set_up.try_webhook(user)
         if finding.state != doctor.OK:
             raise Barred(f"{finding.says} {finding.do}")
-        return f"{finding.says} LeadSquared must reach the same address from the internet."
+        return self.done(f"{finding.says} LeadSquared must reach the same address from the internet.")
 
 
 class TryMail(_Trial):
@@ -131,5 +107,5 @@ class TryMail(_Trial):
         email = getattr(self.request.user, "email", "")
         return f"A mail goes to {email}, at once." if email else "You have no address: a policy admin writes one down."
 
-    def deed(self, form: forms.Form) -> str:
-        return f"The mail server took a mail to {set_up.try_mail(self.request.user)}. Did it come?"
+    def deed(self, user: User, form: forms.Form) -> HttpResponse:
+        return self.done(f"The mail server took a mail to {set_up.try_mail(user)}. Did it come?")

@@ -22,6 +22,7 @@ from django.shortcuts import redirect, render
 from django.views.generic.edit import FormView
 
 from lsq_ops.admin import gate
+from lsq_ops.admin.pages import framed
 from lsq_ops.models import VotingSuspension, db_now
 from lsq_ops.models.timing import span, timing
 from lsq_ops.services import sign_in
@@ -67,10 +68,6 @@ class SecondStep(AuthenticateView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return framed(self.request, "Second factor", **super().get_context_data(**kwargs))
-
-
-def framed(request: HttpRequest, title: str, **more: Any) -> dict[str, Any]:
-    return {**admin.site.each_context(request), "title": title, **more}
 
 
 def blocked(request: HttpRequest, original: HttpResponse | None, credentials: Any) -> HttpResponse:

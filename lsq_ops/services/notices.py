@@ -156,35 +156,27 @@ def send_due() -> bool:
     notice = due.order_by("id").first()
     if notice is None:
         return False
-    if notice.user.email:
-        same = due.filter(user=notice.user, together=True) if notice.together else due.filter(pk=notice.pk)
-        _send(same, notice, now)
-    else:
+    if not notice.user.email:
         due.filter(pk=notice.pk).update(tries=GIVE_UP_AFTER)
+        return True
+    same = Q(user=notice.user, together=True) if notice.together else Q(pk=notice.pk)
+    # Counted before it is sent: a mail server that kills the worker doesn't get the same mail for ever. In one
+    # statement: what another worker has taken meanwhile is due no longer.
+    later = now + timedelta(seconds=60 * 2**notice.tries)
+    if due.filter(same, tries__lte=notice.tries).update(tries=F("tries") + 1, not_before=later):
+        taken = Notice.objects.filter(same, sent_at__isnull=True, not_before=later)
+        _send(list(taken.select_related("user", "request").order_by("id")))
     return True
 
 
-def _send(due: QuerySet[Notice], first: Notice, now: datetime) -> None:
-    # Counted before it is sent: a mail server that kills the worker doesn't get the same mail for ever. In one
-    # statement: what another worker has taken meanwhile is due no longer.
-    later = now + timedelta(seconds=60 * 2**first.tries)
-    if not due.filter(tries__lte=first.tries).update(tries=F("tries") + 1, not_before=later):
-        return
-    taken = list(unsent_or_last().filter(user=first.user, together=first.together, not_before=later).order_by("id"))
-    if not first.together:
-        taken = [notice for notice in taken if notice.pk == first.pk]
+def _send(taken: list[Notice]) -> None:
     if not taken:
         return
     try:
-        send_mail(*_mail(taken), None, [first.user.email])
+        send_mail(*_mail(taken), None, [taken[0].user.email])
     except OSError:  # smtplib's errors are OSErrors too; the next try is due later
         return
     Notice.objects.filter(pk__in=[notice.pk for notice in taken]).update(sent_at=db_now())
-
-
-def unsent_or_last() -> QuerySet[Notice]:
-    """`unsent`, and what is just being tried for the last time."""
-    return Notice.objects.filter(sent_at__isnull=True, tries__lte=GIVE_UP_AFTER)
 
 
 def _mail(notices: list[Notice]) -> tuple[str, str]:
