@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
 
 from lsq_ops.admin import face, masking
 from lsq_ops.admin.dialogs import dialog
@@ -16,6 +17,7 @@ from lsq_ops.admin.revealing import RevealingAdmin
 from lsq_ops.admin.upload_forms import TEMPLATE, ActivitiesForm, activities_form, received
 from lsq_ops.models import Activity, Lead
 from lsq_ops.services.uploads import normal_id
+from lsq_ops.wording import lazy
 
 
 def lead_link(lead: Lead | None, otherwise: str = "–") -> str:
@@ -33,8 +35,8 @@ class ActivityAdmin(LongListAdmin, RevealingAdmin):
     list_select_related = ("lead",)
     ordering = ("-id",)
     search_fields = ("activity_id",)  # shows the search box; get_search_results does the search
-    search_help_text = "Id of an activity or of a lead"
-    empty_says = "No activity yet. Add a lead, and what is on it is read."
+    search_help_text = lazy("Id of an activity or of a lead")
+    empty_says = lazy("No activity yet. Add a lead, and what is on it is read.")
     actions_list = ("upload",)
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet, term: str) -> tuple[QuerySet, bool]:
@@ -45,50 +47,55 @@ class ActivityAdmin(LongListAdmin, RevealingAdmin):
         leads = Lead.objects.filter(prospect_id=one).values_list("pk", flat=True)
         return (queryset.filter(lead__in=list(leads)) if leads else queryset.filter(activity_id=one)), False
 
-    @admin.display(description="Type")
+    @admin.display(description=lazy("Type"))
     def event(self, obj: Activity) -> str:
         return format_html("<bdi>{}</bdi> ({})", face.short(obj.event_name, 60), obj.event_code)
 
-    @admin.display(description="Lead")
+    @admin.display(description=lazy("Lead"))
     def lead_name(self, obj: Activity) -> str:
         return lead_link(obj.lead)
 
-    @admin.display(description="Made")
+    @admin.display(description=lazy("Made"))
     def made(self, obj: Activity) -> str:
         return face.when(obj.created_on)
 
-    @admin.display(description="By")
+    @admin.display(description=lazy("By"))
     def by(self, obj: Activity) -> str:
         return format_html("<bdi>{}</bdi>", face.short(obj.created_by, 60) or "–")
 
-    @admin.display(description="Read")
+    @admin.display(description=lazy("Read"))
     def read(self, obj: Activity) -> str:
-        return "gone from LeadSquared" if obj.gone_at else face.ago(obj.read_at)
+        return _("gone from LeadSquared") if obj.gone_at else face.ago(obj.read_at)
 
     def headline(self, obj: Activity) -> str:
-        return f"Activity {obj.activity_id}"
+        return _("Activity {activity_id}").format(activity_id=obj.activity_id)
 
     def facts(self, request: HttpRequest, obj: Activity) -> list[tuple[str, Any]]:
         return [
-            ("Type", f"{face.plain(obj.event_name)} ({obj.event_code})"),
-            ("Can be deleted", "yes" if obj.activity_type == 2 else "no, LeadSquared deletes custom activities only"),
-            ("Lead", lead_link(obj.lead)),
-            ("Made", face.both(obj.created_on)),
-            ("Changed", face.both(obj.modified_on)),
-            ("By", face.plain(obj.created_by) or "–"),
-            ("Read", face.both(obj.read_at)),
-            ("Gone", face.both(obj.gone_at) if obj.gone_at else "no, it was there at the last reading"),
+            (_("Type"), f"{face.plain(obj.event_name)} ({obj.event_code})"),
+            (
+                _("Can be deleted"),
+                _("yes") if obj.activity_type == 2 else _("no, LeadSquared deletes custom activities only"),
+            ),
+            (_("Lead"), lead_link(obj.lead)),
+            (_("Made"), face.both(obj.created_on)),
+            (_("Changed"), face.both(obj.modified_on)),
+            (_("By"), face.plain(obj.created_by) or "–"),
+            (_("Read"), face.both(obj.read_at)),
+            (_("Gone"), face.both(obj.gone_at) if obj.gone_at else _("no, it was there at the last reading")),
         ]
 
     @dialog(
         verb="draft",
-        label="Upload activities",
+        label=lazy("Upload activities"),
         icon="upload_file",
         form=activities_form,
         template=TEMPLATE,
-        question="A CSV or XLSX file that names activities, by their ids or by a lead and a day in each line. Nothing"
-        " is changed by uploading it.",
-        button="Read the file",
+        question=lazy(
+            "A CSV or XLSX file that names activities, by their ids or by a lead and a day in each line. Nothing"
+            " is changed by uploading it."
+        ),
+        button=lazy("Read the file"),
     )
     def upload(self, request: HttpRequest, obj: None, form: ActivitiesForm) -> HttpResponse:
         return received(request, form)

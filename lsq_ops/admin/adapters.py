@@ -11,7 +11,9 @@ from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
 from django.http import HttpRequest
 
-_TOO_MANY = "Too many wrong codes. Try again in a quarter of an hour."
+from lsq_ops.wording import lazy
+
+_TOO_MANY = lazy("Too many wrong codes. Try again in a quarter of an hour.")
 
 
 class Account(DefaultAccountAdapter):
@@ -36,7 +38,7 @@ class SecondFactor(DefaultMFAAdapter):
 
     error_messages = {
         **DefaultMFAAdapter.error_messages,
-        "incorrect_code": "This code is wrong, too old, or was used already. Type the one that is shown now.",
+        "incorrect_code": lazy("This code is wrong, too old, or was used already. Type the one that is shown now."),
     }
 
     def get_totp_label(self, user: Any) -> str:

@@ -19,6 +19,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.views import ChangeList
@@ -26,6 +27,7 @@ from unfold.views import ChangeList
 from lsq_ops.admin import dialogs, lists
 from lsq_ops.admin.quick_rows import tick, tick_all
 from lsq_ops.services.may import may
+from lsq_ops.wording import lazy
 
 LONGEST_SEARCH = 1000
 NOTHING = SafeString("–")
@@ -60,7 +62,7 @@ class BaseAdmin(ModelAdmin):
     polls = False  # whether the page asks for itself while something goes on
     list_before_template = "lsq_ops/lists/chips.html"
     list_after_template = "lsq_ops/lists/take.html"
-    empty_says = "There is none yet."  # where the list has no row at all: what to do next
+    empty_says = lazy("There is none yet.")  # where the list has no row at all: what to do next
     file_verb = "look"  # who may take the list away as a file
     show_full_result_count = False
     list_per_page = 40
@@ -101,7 +103,7 @@ class BaseAdmin(ModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
         """Django's own, but what it would hand to the database unseen is a sentence here."""
         if why := _odd_address(request):
-            messages.warning(request, f"{why} This is the list without it.")
+            messages.warning(request, _("{why} This is the list without it.").format(why=why))
             return redirect(request.path)
         if why := self._barred_action(request):
             raise PermissionDenied(why)
@@ -143,7 +145,7 @@ class BaseAdmin(ModelAdmin):
         """The object of an address, or a 404 that says what was looked for."""
         obj = self.get_object(request, unquote(str(object_id)))
         if obj is None:
-            raise Http404(f"There is no {self.opts.verbose_name} with this number.")
+            raise Http404(_("There is no {verbose_name} with this number.").format(verbose_name=self.opts.verbose_name))
         return obj
 
     def address(self, obj: models.Model | None) -> str:
@@ -193,13 +195,13 @@ class BaseAdmin(ModelAdmin):
         return HttpResponseNotAllowed(["GET"])
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: dict | None = None) -> HttpResponse:
-        raise Http404("The audit trail keeps the history.")
+        raise Http404(_("The audit trail keeps the history."))
 
 
 def _odd_address(request: HttpRequest) -> str:
     """What no database takes: SQLite no pattern of 50,000 characters, PostgreSQL no NUL."""
     if len(request.GET.get(SEARCH_VAR, "")) > LONGEST_SEARCH:
-        return f"The search is longer than {LONGEST_SEARCH:,} characters."
-    if any("\0" in value for _, values in request.GET.lists() for value in values):
-        return "The address holds a character that no text has (NUL)."
+        return _("The search is longer than {longest_search:,} characters.").format(longest_search=LONGEST_SEARCH)
+    if any("\0" in value for __, values in request.GET.lists() for value in values):
+        return _("The address holds a character that no text has (NUL).")
     return ""

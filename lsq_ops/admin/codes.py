@@ -8,13 +8,14 @@ from allauth.mfa.base.forms import ReauthenticateForm
 from django import forms
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 
 class CodeField(forms.CharField):
     def __init__(self, **kwargs: Any) -> None:
         look = {"autocomplete": "one-time-code", "inputmode": "numeric", "spellcheck": "false"}
-        given = {"label": "Code", "max_length": 20, "widget": forms.TextInput(attrs=look)}
-        given["help_text"] = "The six digits that your authenticator shows now, or one of your recovery codes."
+        given = {"label": _("Code"), "max_length": 20, "widget": forms.TextInput(attrs=look)}
+        given["help_text"] = _("The six digits that your authenticator shows now, or one of your recovery codes.")
         super().__init__(**{**given, **kwargs})
 
 

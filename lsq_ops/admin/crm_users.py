@@ -8,6 +8,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from lsq_ops import kinds
 from lsq_ops.admin import drafting, face, masking, syncs
@@ -18,16 +20,17 @@ from lsq_ops.models import CrmUser
 from lsq_ops.services import leads, owners
 from lsq_ops.services.may import Barred
 from lsq_ops.services.owners import GROUPS, Tasks
+from lsq_ops.wording import lazy
 
 READ_AT_ONCE = 50
 
 
 class Activity(admin.SimpleListFilter):
-    title = "state"
+    title = lazy("state")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("inactive", "Inactive"), ("active", "Active")]
+        return [("inactive", _("Inactive")), ("active", _("Active"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         return queryset.filter(active=self.value() == "active") if self.value() in ("active", "inactive") else queryset
@@ -36,7 +39,7 @@ class Activity(admin.SimpleListFilter):
 class GroupsForm(forms.Form):
     """Which of an owner's tasks, each with its number."""
 
-    groups = forms.MultipleChoiceField(label="Tasks", widget=forms.CheckboxSelectMultiple)
+    groups = forms.MultipleChoiceField(label=lazy("Tasks"), widget=forms.CheckboxSelectMultiple)
 
     def __init__(self, *args: Any, tasks: Tasks, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -54,9 +57,9 @@ class CrmUserAdmin(LongListAdmin, BaseAdmin):
     list_display = ("name_", "role_", "state", "open_", "later_", "completed_", "read")
     list_select_related = ("account",)
     list_filter = (Activity,)
-    empty_says = "No user of LeadSquared is known yet: they are read with the leads."
+    empty_says = lazy("No user of LeadSquared is known yet: they are read with the leads.")
     search_fields = ("name",)
-    search_help_text = "Id, e-mail or name of a LeadSquared user"
+    search_help_text = lazy("Id, e-mail or name of a LeadSquared user")
     actions = ("read_ticked",)
     actions_detail = ("read_tasks", "request_tasks")
 
@@ -79,84 +82,91 @@ class CrmUserAdmin(LongListAdmin, BaseAdmin):
         changelist.result_list = rows
         return changelist
 
-    @admin.display(description="Name")
+    @admin.display(description=lazy("Name"))
     def name_(self, obj: CrmUser) -> str:
-        return format_html("<bdi>{}</bdi>", face.short(obj.name, 80) or "(no name)")
+        return format_html("<bdi>{}</bdi>", face.short(obj.name, 80) or _("(no name)"))
 
-    @admin.display(description="Role")
+    @admin.display(description=lazy("Role"))
     def role_(self, obj: CrmUser) -> str:
         return format_html("<bdi>{}</bdi>", face.short(obj.role, 40) or "–")
 
-    @admin.display(description="State")
+    @admin.display(description=lazy("State"))
     def state(self, obj: CrmUser) -> str:
-        return "active" if obj.active else face.badge("partial", "inactive")
+        return _("active") if obj.active else face.badge("partial", _("inactive"))
 
-    @admin.display(description="Tasks due by now")
+    @admin.display(description=lazy("Tasks due by now"))
     def open_(self, obj: Any) -> str:
         return f"{obj.tasks.open:,}"
 
-    @admin.display(description="Due later")
+    @admin.display(description=lazy("Due later"))
     def later_(self, obj: Any) -> str:
         return f"{obj.tasks.later:,}"
 
-    @admin.display(description="Completed")
+    @admin.display(description=lazy("Completed"))
     def completed_(self, obj: Any) -> str:
         return f"{obj.tasks.completed:,}"
 
-    @admin.display(description="Tasks read")
+    @admin.display(description=lazy("Tasks read"))
     def read(self, obj: Any) -> str:
         return face.ago(obj.tasks.read_at)
 
     # --- A user ---
 
     def headline(self, obj: CrmUser) -> str:
-        return f"LeadSquared user {face.plain(obj.name) or obj.user_id}"
+        return _("LeadSquared user {name}").format(name=face.plain(obj.name) or obj.user_id)
 
     def facts(self, request: HttpRequest, obj: CrmUser) -> list[tuple[str, Any]]:
         tasks = tasks_of(obj)
         return [
-            ("Id", obj.user_id),
-            ("E-mail", masking.email(obj.email)),
-            ("Role", face.plain(obj.role) or "–"),
-            ("State", "active" if obj.active else "inactive: LeadSquared keeps the user, and all that is theirs"),
-            *((f"Tasks, {words}", f"{tasks.of(group):,}") for group, words in GROUPS.items()),
-            ("Tasks read", face.both(tasks.read_at) if tasks.read_at else "never; press Read the tasks"),
-            ("User read", face.both(obj.read_at)),
+            (_("Id"), obj.user_id),
+            (_("E-mail"), masking.email(obj.email)),
+            (_("Role"), face.plain(obj.role) or "–"),
+            (_("State"), "active" if obj.active else _("inactive: LeadSquared keeps the user, and all that is theirs")),
+            *((_("Tasks, {words}").format(words=words), f"{tasks.of(group):,}") for group, words in GROUPS.items()),
+            (_("Tasks read"), face.both(tasks.read_at) if tasks.read_at else _("never; press Read the tasks")),
+            (_("User read"), face.both(obj.read_at)),
         ]
 
     # --- Actions ---
 
-    @admin.action(description="Read their tasks from LeadSquared", permissions=["refresh_mirror"])
+    @admin.action(description=lazy("Read their tasks from LeadSquared"), permissions=["refresh_mirror"])
     def read_ticked(self, request: HttpRequest, queryset: QuerySet) -> None:
         ids = list(queryset.filter(account__current=True).values_list("user_id", flat=True)[: READ_AT_ONCE + 1])
         if len(ids) > READ_AT_ONCE:
-            messages.error(request, f"Read the tasks of at most {READ_AT_ONCE} users at once.")
+            messages.error(
+                request, _("Read the tasks of at most {read_at_once} users at once.").format(read_at_once=READ_AT_ONCE)
+            )
             return
         leads.refresh_owner(request.user, *ids)
-        messages.success(request, f"The tasks of {len(ids)} user{'' if len(ids) == 1 else 's'} are being read.")
+        messages.success(
+            request,
+            ngettext(
+                "The tasks of {count} user are being read.", "The tasks of {count} users are being read.", len(ids)
+            ).format(count=len(ids)),
+        )
 
     @dialog(
         verb="refresh_mirror",
-        label="Read the tasks",
+        label=lazy("Read the tasks"),
         icon="refresh",
-        question="All tasks of this user are read, open and completed. A long list takes minutes.",
+        question=lazy("All tasks of this user are read, open and completed. A long list takes minutes."),
     )
     def read_tasks(self, request: HttpRequest, obj: CrmUser, form: None) -> str:
         leads.refresh_owner(request.user, obj.user_id)
-        return "The tasks are being read; reload the page to see them."
+        return _("The tasks are being read; reload the page to see them.")
 
     @dialog(
         verb="draft",
-        label="Request deletion of tasks",
+        label=lazy("Request deletion of tasks"),
         icon="delete_sweep",
         primary=True,
         offered=lambda request, obj: any(map(tasks_of(obj).of, GROUPS)),
         form=lambda request, obj: lambda *given: GroupsForm(*given, tasks=tasks_of(obj)),
-        question="Which of this user's tasks? What the mirror has now is frozen; nothing is deleted yet.",
-        button="Go on",
+        question=lazy("Which of this user's tasks? What the mirror has now is frozen; nothing is deleted yet."),
+        button=lazy("Go on"),
     )
     def request_tasks(self, request: HttpRequest, obj: CrmUser, form: GroupsForm) -> HttpResponse:
         if not obj.account.current:
-            raise Barred("This user belongs to another LeadSquared account; it is read-only.")
+            raise Barred(_("This user belongs to another LeadSquared account; it is read-only."))
         selection = owners.select(request.user, obj, form.cleaned_data["groups"])
         return redirect(drafting.draft_url(selection, kinds.get("tasks")))

@@ -17,6 +17,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from unfold.enums import ActionVariant
 
 from lsq_ops.models import LostRace
@@ -48,7 +49,7 @@ class Spec:
 
     def text(self, part: str, request: HttpRequest, obj: Any) -> str:
         value: Text = getattr(self, part) or self.label
-        return value if isinstance(value, str) else value(request, obj)
+        return value(request, obj) if callable(value) else str(value)
 
     def bound(self, request: HttpRequest, obj: Any) -> BaseForm | None:
         if self.form is None:
@@ -63,7 +64,7 @@ def dialog(*, verb: str, label: Text, **rest: Any) -> Callable[[Deed], Any]:
     Listed in `actions_detail` it gets the object, listed in `actions_list` it gets None.
     """
     spec = Spec(verb=verb, label=label, **rest)
-    name = label if isinstance(label, str) else verb
+    name = verb if callable(label) else label
 
     def decorate(deed: Deed) -> Any:
         @wraps(deed)
@@ -94,7 +95,9 @@ def _respond(spec: Spec, deed: Deed, admin: Any, request: HttpRequest, obj: Any)
         except Barred as no:
             return _page(spec, admin, request, obj, form, error=str(no), status=409)
         except LostRace:
-            messages.warning(request, "Somebody else was quicker; nothing was done twice. This is how it stands now.")
+            messages.warning(
+                request, _("Somebody else was quicker; nothing was done twice. This is how it stands now.")
+            )
             return redirect(admin.address(obj))
     return _page(spec, admin, request, obj, form)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from lsq_ops.admin import face
 from lsq_ops.models import ActivitySnapshot, DeletionRequest
@@ -35,7 +36,7 @@ def context(
     rows += [_row("changed", "", change.record, change.fields) for change in found.changed]
     page = Paginator(rows, ROWS).get_page(request.GET.get("page"))
     return {
-        "title": f"{obj} · two readings compared",
+        "title": _("{obj} · two readings compared").format(obj=obj),
         "before": before,
         "after": after,
         "found": found,

@@ -6,12 +6,14 @@ from typing import BinaryIO, cast
 
 from django.http import FileResponse
 
-QUESTION = (
+from lsq_ops.wording import lazy
+
+QUESTION = lazy(
     "A zip with versions, votes, calls, readings and outcomes of this request, and its part of the audit trail. Whoever"
     " gets it checks it with Python or a browser, without this portal. What the deleted records held is not in it.\n"
     "That you took it, and its SHA-256, are written into the audit trail."
 )
-QUESTION_OF_LEAD = (
+QUESTION_OF_LEAD = lazy(
     "A zip with everything that was asked, decided, sent and read about this lead, and nobody else's data. What the"
     " deleted records held is not in it.\nThat you took it, and its SHA-256, are written into the audit trail."
 )

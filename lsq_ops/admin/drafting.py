@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
 
 from lsq_ops import kinds
 from lsq_ops.admin import face
@@ -21,6 +22,7 @@ from lsq_ops.kinds import Kind
 from lsq_ops.models import Account, Lead, RequestVersion, Selection, Task
 from lsq_ops.services import drafting, leads, uploads
 from lsq_ops.services.may import Barred, may
+from lsq_ops.wording import counted, lazy
 
 READ_AT_ONCE = 2_000
 
@@ -28,27 +30,29 @@ READ_AT_ONCE = 2_000
 class WhyForm(forms.Form):
     """What every request is asked, whatever its kind."""
 
-    category = forms.ChoiceField(label="Why", choices=[("", "Choose…"), *RequestVersion.CATEGORIES])
+    category = forms.ChoiceField(label=lazy("Why"), choices=[("", lazy("Choose…")), *RequestVersion.CATEGORIES])
     reason = forms.CharField(
-        label="Reason",
+        label=lazy("Reason"),
         max_length=1000,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="Approvers and auditors read it. Leave out names, e-mails and phone numbers.",
+        help_text=lazy("Approvers and auditors read it. Leave out names, e-mails and phone numbers."),
     )
-    ticket = forms.CharField(label="Ticket", max_length=100, required=False, help_text="Like OPS-4711.")
+    ticket = forms.CharField(label=lazy("Ticket"), max_length=100, required=False, help_text=lazy("Like OPS-4711."))
     asked_by = forms.ModelChoiceField(
-        label="Asked by",
+        label=lazy("Asked by"),
         queryset=User.objects.none(),
         required=False,
-        empty_label="I ask for it myself",
-        help_text="Whoever asks for a request can't vote on it.",
+        empty_label=lazy("I ask for it myself"),
+        help_text=lazy("Whoever asks for a request can't vote on it."),
     )
 
     keep_out = forms.BooleanField(required=False, initial=True)
 
     def __init__(self, *args: Any, user: User, struck_out: int = 0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["keep_out"].label = f"Leave out the {struck_out:,} that an approver proposed to leave out"
+        self.fields["keep_out"].label = _("Leave out the {struck_out:,} that an approver proposed to leave out").format(
+            struck_out=struck_out
+        )
         if not struck_out:
             del self.fields["keep_out"]
         asked_by: Any = self.fields["asked_by"]
@@ -135,7 +139,7 @@ def frozen(
     ids = list(rows.filter(account__current=True).order_by().values_list(key, flat=True)[: uploads.MAX_IDS + 1])
     try:
         if len(ids) > uploads.MAX_IDS:
-            raise Barred(f"More than {uploads.MAX_IDS:,} rows at once; narrow the search.")
+            raise Barred(_("More than {max_ids:,} rows at once; narrow the search.").format(max_ids=uploads.MAX_IDS))
         return redirect(then(drafting.select(request.user, record_type, ids)))
     except Barred as no:
         messages.error(request, str(no))
@@ -151,20 +155,18 @@ def takes(kind: Kind, record_type: str) -> bool:
 
 
 def picked(selection: Selection) -> str:
-    count, noun = len(selection.ids), selection.record_type
-    plural = {"lead": "leads", "activity": "activities", "task": "tasks"}[noun]
-    return f"{count:,} {noun if count == 1 else plural}"
+    return counted(len(selection.ids), selection.record_type)
 
 
 def what_is_read(selection: Selection) -> str:
     """One sentence: what happens after the button."""
     if selection.record_type == "task":
-        what = "every list that holds these tasks, in full,"
+        what = _("every list that holds these tasks, in full,")
     elif selection.record_type == "activity":
-        what = "all activities of the leads that these are on"
+        what = _("all activities of the leads that these are on")
     else:
-        what = f"all activities of {'this lead' if len(selection.ids) == 1 else 'these leads'}"
-    return f"LSQ Ops reads {what} from LeadSquared and shows what would go and what stays."
+        what = _("all activities of this lead") if len(selection.ids) == 1 else _("all activities of these leads")
+    return _("LSQ Ops reads {what} from LeadSquared and shows what would go and what stays.").format(what=what)
 
 
 def owners_of(selection: Selection) -> list[tuple[str, int]]:
@@ -188,13 +190,17 @@ class SelectionAdmin(BaseAdmin):
         return super().get_queryset(request).filter(user=request.user).select_related("account")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
-        raise Http404("Selections have no list.")
+        raise Http404(_("Selections have no list."))
 
     def facts(self, request: HttpRequest, obj: Selection) -> list[tuple[str, Any]]:
-        return [("Picked", picked(obj)), ("At", face.when(obj.made_at)), ("From", obj.source.get("name", "a list"))]
+        return [
+            (_("Picked"), picked(obj)),
+            (_("At"), face.when(obj.made_at)),
+            (_("From"), obj.source.get("name", _("a list"))),
+        ]
 
     def headline(self, obj: Selection) -> str:
-        return f"Selection of {picked(obj)}"
+        return _("Selection of {picked}").format(picked=picked(obj))
 
     def get_urls(self) -> list[URLPattern]:
         draft = path(
@@ -204,16 +210,16 @@ class SelectionAdmin(BaseAdmin):
 
     @dialog(
         verb="refresh_mirror",
-        label=lambda request, obj: f"Read {picked(obj)} from LeadSquared",
-        question=lambda request, obj: (
-            "Their facts are read now, their activities and tasks by the worker after it:"
-            f" about {-(-len(obj.ids) // leads.AT_ONCE) + 2 * len(obj.ids):,} calls of the account's budget."
-        ),
-        button="Read them",
+        label=lambda request, obj: _("Read {picked} from LeadSquared").format(picked=picked(obj)),
+        question=lambda request, obj: _(
+            "Their facts are read now, their activities and tasks by the worker after it: about {value:,} "
+            "calls of the account's budget."
+        ).format(value=-(-len(obj.ids) // leads.AT_ONCE) + 2 * len(obj.ids)),
+        button=lazy("Read them"),
     )
     def read_leads(self, request: HttpRequest, obj: Selection, form: Any) -> HttpResponse:
         if obj.record_type != "lead":
-            raise Barred("Only leads are read one by one; refresh the owner of tasks.")
+            raise Barred(_("Only leads are read one by one; refresh the owner of tasks."))
         said = read_all(request.user, obj.ids)
         messages.success(request, said)
         return redirect("admin:lsq_ops_lead_changelist")
@@ -224,7 +230,11 @@ class SelectionAdmin(BaseAdmin):
             return HttpResponseNotAllowed(["GET", "POST"])
         selection, chosen = self.found(request, str(pk)), _kind(kind)
         if not takes(chosen, selection.record_type):
-            raise Http404(f"{chosen.title} can't be asked for {selection.record_type}s.")
+            raise Http404(
+                _("{title} can't be asked for {record_type}s.").format(
+                    title=chosen.title, record_type=selection.record_type
+                )
+            )
         verdict = may(request.user, "draft", selection)
         if not verdict:
             return self._page(request, selection, chosen, None, status=403, barred=verdict.why)
@@ -236,7 +246,9 @@ class SelectionAdmin(BaseAdmin):
             made = drafting.draft(request.user, kind=chosen.name, selection=selection, **form.given())
         except Barred as no:
             return self._page(request, selection, chosen, form, status=409, error=str(no))
-        messages.success(request, f"{made} is drafted. Its records are being read; nothing is deleted yet.")
+        messages.success(
+            request, _("{made} is drafted. Its records are being read; nothing is deleted yet.").format(made=made)
+        )
         return redirect("admin:lsq_ops_deletionrequest_change", made.pk)
 
     def _page(
@@ -262,15 +274,21 @@ class SelectionAdmin(BaseAdmin):
 def read_all(user: Any, ids: list[str]) -> str:
     """Read the leads; what was done, in words."""
     if len(ids) > READ_AT_ONCE:
-        raise Barred(f"{len(ids):,} leads are too many at once; read at most {READ_AT_ONCE:,}.")
+        raise Barred(
+            _("{count:,} leads are too many at once; read at most {read_at_once:,}.").format(
+                count=len(ids), read_at_once=READ_AT_ONCE
+            )
+        )
     done = leads.refresh(user, ids)
     taken, unknown = len(done.taken), len(done.verdicts)
-    gone = f" LeadSquared knows no lead for {unknown:,} of the ids." if unknown else ""
-    return f"{taken:,} lead{'' if taken == 1 else 's'} read. Activities and tasks follow in the background.{gone}"
+    gone = _(" LeadSquared knows no lead for {unknown:,} of the ids.").format(unknown=unknown) if unknown else ""
+    return _("{leads} read. Activities and tasks follow in the background.{gone}").format(
+        leads=counted(taken, "lead"), gone=gone
+    )
 
 
 def _kind(name: str) -> Kind:
     try:
         return kinds.get(name)
     except KeyError:
-        raise Http404(f"There is no kind of deletion called {name}.") from None
+        raise Http404(_("There is no kind of deletion called {name}.").format(name=name)) from None

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from lsq_ops.admin import masking
 from lsq_ops.models import Account
@@ -64,13 +65,15 @@ def frame(request: HttpRequest) -> dict[str, Any]:
 
 def environment(request: HttpRequest) -> tuple[str, str]:
     if settings.SANDBOX_MODE:
-        return "Sandbox", "info"
-    return ("Test", "warning") if settings.DEBUG or _is_near(settings.LSQ_HOST) else ("Production", "danger")
+        return _("Sandbox"), "info"
+    if settings.DEBUG or _is_near(settings.LSQ_HOST):
+        return _("Test"), "warning"
+    return _("Production"), "danger"
 
 
 def environment_prefix(request: HttpRequest) -> str:
-    name, _ = environment(request)
-    return "" if name == "Production" else f"[{name}]"
+    name, tone = environment(request)
+    return "" if tone == "danger" else f"[{name}]"
 
 
 def _is_near(host: str) -> bool:
@@ -83,7 +86,7 @@ def _is_near(host: str) -> bool:
 
 def account_name(request: HttpRequest) -> str:
     account = current_account(request)
-    return str(account) if account else "no account yet"
+    return str(account) if account else _("no account yet")
 
 
 def mark(request: HttpRequest) -> str:
@@ -113,42 +116,42 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     return [
         {
             "items": [
-                _item("Home", "home", reverse("admin:index")),
+                _item(_("Home"), "home", reverse("admin:index")),
                 _item(
-                    "Waiting for me",
+                    _("Waiting for me"),
                     "how_to_vote",
                     f"{requests}?whose=waiting",
                     on_mine,
                     badge=str(count or ""),
                 ),
-                _item("Requests", "delete_sweep", requests, request.path.startswith(requests) and not on_mine),
+                _item(_("Requests"), "delete_sweep", requests, request.path.startswith(requests) and not on_mine),
             ]
         },
         {
-            "title": "Mirror",
+            "title": _("Mirror"),
             "separator": True,
             "items": [
-                _item("Leads", "contacts", _list("lead")),
-                _item("Activities", "event_note", _list("activity")),
-                _item("Tasks", "task_alt", _list("task")),
-                _item("LeadSquared users", "badge", _list("crmuser")),
-                _item("Uploads", "upload_file", _list("uploadedlist")),
+                _item(_("Leads"), "contacts", _list("lead")),
+                _item(_("Activities"), "event_note", _list("activity")),
+                _item(_("Tasks"), "task_alt", _list("task")),
+                _item(_("LeadSquared users"), "badge", _list("crmuser")),
+                _item(_("Uploads"), "upload_file", _list("uploadedlist")),
             ],
         },
         {
-            "title": "Control",
+            "title": _("Control"),
             "separator": True,
             "items": [
-                _item("Audit trail", "fact_check", _list("auditevent")),
-                _item("Operations", "monitor_heart", reverse("operations")),
-                _item("Set-up", "checklist", reverse("set_up")),
-                _item("Account", "cloud_sync", _list("account")),
-                _item("People", "group", reverse("admin:auth_user_changelist")),
-                _item("Approval policy", "rule", _list("policy")),
-                _item("Holds", "back_hand", _list("hold")),
-                _item("Retention", "auto_delete", _list("retentionrun")),
-                _item("Erasures", "person_remove", _list("erasure")),
-                _item("Mails", "mail", _list("notice")),
+                _item(_("Audit trail"), "fact_check", _list("auditevent")),
+                _item(_("Operations"), "monitor_heart", reverse("operations")),
+                _item(_("Set-up"), "checklist", reverse("set_up")),
+                _item(_("Account"), "cloud_sync", _list("account")),
+                _item(_("People"), "group", reverse("admin:auth_user_changelist")),
+                _item(_("Approval policy"), "rule", _list("policy")),
+                _item(_("Holds"), "back_hand", _list("hold")),
+                _item(_("Retention"), "auto_delete", _list("retentionrun")),
+                _item(_("Erasures"), "person_remove", _list("erasure")),
+                _item(_("Mails"), "mail", _list("notice")),
             ],
         },
     ]
@@ -157,10 +160,10 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 def own_pages(request: HttpRequest) -> list[dict[str, str]]:
     """The menu beside one's name."""
     return [
-        {"title": "Change password", "link": reverse("admin:password_change")},
-        {"title": "Second factor", "link": reverse("mfa_index")},
-        {"title": "My mails", "link": reverse("my_mails")},
-        {"title": "Words", "link": reverse("glossary")},
+        {"title": _("Change password"), "link": reverse("admin:password_change")},
+        {"title": _("Second factor"), "link": reverse("mfa_index")},
+        {"title": _("My mails"), "link": reverse("my_mails")},
+        {"title": _("Words"), "link": reverse("glossary")},
     ]
 
 

@@ -11,6 +11,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from lsq_ops.models.timing import span, timing
 from lsq_ops.services import sign_in
@@ -48,16 +49,16 @@ def _led_elsewhere(request: HttpRequest) -> HttpResponse | None:
     standing = sign_in.standing(request.user)
     if why := _over(request, standing):
         logout(request)
-        messages.warning(request, f"{why} Sign in again to go on.")
+        messages.warning(request, _("{why} Sign in again to go on.").format(why=why))
         return redirect_to_login(request.get_full_path(), reverse("admin:login"))
     _touch(request, standing.now.timestamp())
     if request.path in map(reverse, OPEN):
         return None
     if standing.password_is_anothers:
-        why = "Your password was made by somebody else. Choose your own first."
+        why = _("Your password was made by somebody else. Choose your own first.")
         return _first(request, "admin:password_change", why)
     if not standing.has_factor and sign_in.factor_required(request.user):
-        return _first(request, "mfa_activate_totp", "Your role needs a second factor. Set it up first.")
+        return _first(request, "mfa_activate_totp", _("Your role needs a second factor. Set it up first."))
     return None
 
 
@@ -73,11 +74,13 @@ def _over(request: HttpRequest, standing: sign_in.Standing) -> str:
     session, now = request.session, standing.now.timestamp()
     idle = sign_in.may_be_idle(request.user)
     if now - session.get(BEGAN, 0) > timing().session_longest:
-        return f"You signed in more than {span(timing().session_longest)} ago."
+        return _("You signed in more than {session_longest} ago.").format(
+            session_longest=span(timing().session_longest)
+        )
     if now - session.get(SEEN, 0) > idle:
-        return f"Nothing was done here for more than {span(idle)}."
+        return _("Nothing was done here for more than {idle}.").format(idle=span(idle))
     if standing.changed_at and standing.changed_at.timestamp() > session.get(TRUSTED_FROM, 0):
-        return "Your password or your second factor was changed."
+        return _("Your password or your second factor was changed.")
     return ""
 
 

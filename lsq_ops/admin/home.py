@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from lsq_ops import kinds
 from lsq_ops.models import Account, DeletionCall, DeletionRequest
@@ -21,7 +22,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     others = waiting.not_for(request.user) if may(request.user, "vote") else []
     return {
         **context,
-        "title": "Home",
+        "title": _("Home"),
         "waiting": [line(waiting_one) for waiting_one in waits[:SHOWN]],
         "waiting_count": len(waits),
         "not_for": [(line(other), why) for other, why in others[:SHOWN]],

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
+from django.utils.translation import gettext as _
 
 from lsq_ops import kinds
 from lsq_ops.admin import face, holds, masking
@@ -20,14 +21,14 @@ OWNER_CHANGE, STAGE_CHANGE = 3001, 3002
 
 def facts(lead: Lead) -> list[tuple[str, Any]]:
     return [
-        ("Name", masking.name(lead.first_name, lead.last_name)),
-        ("E-mail", masking.email(lead.email)),
-        ("Phone", masking.phone(lead.phone or lead.mobile)),
-        ("Owner", face.plain(lead.owner_name) or "–"),
-        ("Stage", face.plain(lead.stage) or "–"),
-        ("Made", face.when(lead.created_on)),
-        ("Last change", face.when(lead.modified_on)),
-        ("Prospect id", lead.prospect_id),
+        (_("Name"), masking.name(lead.first_name, lead.last_name)),
+        (_("E-mail"), masking.email(lead.email)),
+        (_("Phone"), masking.phone(lead.phone or lead.mobile)),
+        (_("Owner"), face.plain(lead.owner_name) or "–"),
+        (_("Stage"), face.plain(lead.stage) or "–"),
+        (_("Made"), face.when(lead.created_on)),
+        (_("Last change"), face.when(lead.modified_on)),
+        (_("Prospect id"), lead.prospect_id),
     ]
 
 
@@ -44,7 +45,7 @@ def panel(request: HttpRequest, lead: Lead) -> dict[str, Any]:
     with_gone = request.GET.get("gone") == "1"
     every = _sections(lead, with_gone)
     section = next((one for one in every if one.name == request.GET.get("tab")), every[0])
-    extra = EXTRAS.get(section.name, lambda *_: {})(request, lead)
+    extra = EXTRAS.get(section.name, lambda *__: {})(request, lead)
     rows = extra.pop("only", lambda rows: rows)(section.rows)
     page = _page(request, rows)
     if section.name == "snapshots":
@@ -71,11 +72,11 @@ def _sections(lead: Lead, with_gone: bool) -> list[Section]:
     changes = activities.filter(event_code__in=(OWNER_CHANGE, STAGE_CHANGE))
     others = activities.exclude(event_code__in=(OWNER_CHANGE, STAGE_CHANGE))
     return [
-        Section("activities", "Activities", others.count(), others),
-        Section("changes", "Owner and stage changes", changes.count(), changes),
-        Section("tasks", "Tasks", tasks.count(), tasks.defer("raw").order_by("-due", "-id")),
-        Section("requests", "Requests", None, _requests(lead)),
-        Section("snapshots", "Snapshots", None, _snapshots(lead)),
+        Section("activities", _("Activities"), others.count(), others),
+        Section("changes", _("Owner and stage changes"), changes.count(), changes),
+        Section("tasks", _("Tasks"), tasks.count(), tasks.defer("raw").order_by("-due", "-id")),
+        Section("requests", _("Requests"), None, _requests(lead)),
+        Section("snapshots", _("Snapshots"), None, _snapshots(lead)),
     ]
 
 
@@ -102,7 +103,7 @@ def _bar(request: HttpRequest, page: Page) -> None:
 def snapshot_of(lead: Lead, pk: int) -> ActivitySnapshot:
     snapshot = _snapshots(lead).filter(pk=pk).first()
     if snapshot is None:
-        raise Http404("This lead has no such snapshot.")
+        raise Http404(_("This lead has no such snapshot."))
     return snapshot
 
 

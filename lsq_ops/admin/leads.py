@@ -12,6 +12,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
 from unfold.decorators import action
 
 from lsq_ops import kinds
@@ -25,13 +26,14 @@ from lsq_ops.admin.upload_forms import TEMPLATE, LeadsForm, received
 from lsq_ops.models import Lead
 from lsq_ops.services import finding, leads, reading, report, sight, uploads
 from lsq_ops.services.may import Barred, may
+from lsq_ops.wording import counted, lazy
 
 
 class PasteForm(forms.Form):
     ids = forms.CharField(
-        label="Prospect ids",
+        label=lazy("Prospect ids"),
         widget=forms.Textarea(attrs={"rows": 6, "class": "mono", "placeholder": uploads.SAMPLE_ID}),
-        help_text="One per line.",
+        help_text=lazy("One per line."),
     )
 
 
@@ -66,7 +68,7 @@ class LeadAdmin(OnHold, Erasable, LongListAdmin, BaseAdmin):
     list_display = ("name", "number", "owner", "stage", "activities", "tasks", "last_change", "read")
     list_select_related = ("account",)
     search_fields = ("prospect_id",)  # shows the search box; get_search_results does the search
-    search_help_text = "Id of a lead, an activity or a task; number, e-mail, phone in any notation, or name"
+    search_help_text = lazy("Id of a lead, an activity or a task; number, e-mail, phone in any notation, or name")
     actions = ("refresh_ticked", *drafting.list_actions("lead", "prospect_id"))
     actions_list = ("add_leads", "upload")
     actions_detail = ("refresh", "hold", "evidence", "erase_person")
@@ -87,42 +89,42 @@ class LeadAdmin(OnHold, Erasable, LongListAdmin, BaseAdmin):
         changelist.result_list = rows
         return changelist
 
-    @admin.display(description="Name")
+    @admin.display(description=lazy("Name"))
     def name(self, obj: Lead) -> str:
         return format_html("<bdi>{}</bdi>", masking.name(obj.first_name, obj.last_name))
 
-    @admin.display(description="Owner")
+    @admin.display(description=lazy("Owner"))
     def owner(self, obj: Lead) -> str:
         return format_html("<bdi>{}</bdi>", face.plain(obj.owner_name) or "–")
 
-    @admin.display(description="Activities")
+    @admin.display(description=lazy("Activities"))
     def activities(self, obj: Any) -> str:
         if obj.records_read_at:
             return f"{obj.activity_count:,}"
-        return "being read" if "lead_activities" in obj.awaited else "not read"
+        return _("being read") if "lead_activities" in obj.awaited else _("not read")
 
-    @admin.display(description="Tasks")
+    @admin.display(description=lazy("Tasks"))
     def tasks(self, obj: Any) -> str:
         if obj.tasks_read_at:
             return f"{obj.task_count:,}"
-        return "being read" if "lead_tasks" in obj.awaited else "not read"
+        return _("being read") if "lead_tasks" in obj.awaited else _("not read")
 
-    @admin.display(description="Last change")
+    @admin.display(description=lazy("Last change"))
     def last_change(self, obj: Lead) -> str:
         return face.when(obj.modified_on)
 
-    @admin.display(description="Read")
+    @admin.display(description=lazy("Read"))
     def read(self, obj: Lead) -> str:
         if obj.gone_at:
-            return "gone from LeadSquared"
+            return _("gone from LeadSquared")
         read = face.ago(obj.records_read_at or obj.read_at)
         stale = obj.touched_on and obj.records_read_at and obj.touched_on > obj.records_read_at
-        return f"{read} · changed since" if stale else read
+        return _("{read} · changed since").format(read=read) if stale else read
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet, term: str) -> tuple[QuerySet, bool]:
         return self.searched(request, queryset, term, finding.leads)
 
-    @action(description="Refresh from LeadSquared…", permissions=["refresh_mirror"])
+    @action(description=lazy("Refresh from LeadSquared…"), permissions=["refresh_mirror"])
     def refresh_ticked(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
         def page(selection: Any) -> str:
             return reverse("admin:lsq_ops_selection_read_leads", args=[selection.pk])
@@ -133,7 +135,7 @@ class LeadAdmin(OnHold, Erasable, LongListAdmin, BaseAdmin):
 
     @dialog(
         verb="refresh_mirror",
-        label="Add leads",
+        label=lazy("Add leads"),
         icon="person_add",
         form=PasteForm,
         about=search_in_leadsquared,
@@ -142,13 +144,13 @@ class LeadAdmin(OnHold, Erasable, LongListAdmin, BaseAdmin):
     def add_leads(self, request: HttpRequest, obj: None, form: PasteForm) -> HttpResponse:
         upload = uploads.read_text(form.cleaned_data["ids"], record_type="lead")
         added = leads.add_leads(request.user, upload.ids) if upload.ids else leads.Added()
-        refused = [(f"line {line}", text, sentence) for line, text, sentence in upload.refused]
+        refused = [(_("line {line}").format(line=line), text, sentence) for line, text, sentence in upload.refused]
         refused += [("", one, sentence) for one, sentence in added.verdicts]
         if refused:
             return self._added_page(request, added, refused)
         count = len(added.taken)
         messages.success(
-            request, f"{count} lead{'' if count == 1 else 's'} added; the activities and tasks are read now."
+            request, _("{leads} added; the activities and tasks are read now.").format(leads=counted(count, "lead"))
         )
         back = request.GET.urlencode()
         return redirect(f"{request.path}?{back}" if back else self.address(added.taken[0] if count == 1 else None))
@@ -157,7 +159,7 @@ class LeadAdmin(OnHold, Erasable, LongListAdmin, BaseAdmin):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": "Add leads",
+            "title": _("Add leads"),
             "added": added.taken,
             "refused": refused,
         }
@@ -165,12 +167,12 @@ class LeadAdmin(OnHold, Erasable, LongListAdmin, BaseAdmin):
 
     @dialog(
         verb="draft",
-        label="Upload leads",
+        label=lazy("Upload leads"),
         icon="upload_file",
         form=LeadsForm,
         template=TEMPLATE,
-        question="A CSV or XLSX file that names leads, one in a line. Nothing is changed by uploading it.",
-        button="Read the file",
+        question=lazy("A CSV or XLSX file that names leads, one in a line. Nothing is changed by uploading it."),
+        button=lazy("Read the file"),
     )
     def upload(self, request: HttpRequest, obj: None, form: LeadsForm) -> HttpResponse:
         return received(request, form)
@@ -178,25 +180,27 @@ class LeadAdmin(OnHold, Erasable, LongListAdmin, BaseAdmin):
     # --- A lead ---
 
     def headline(self, obj: Lead) -> str:
-        return f"Lead {obj.number or obj.prospect_id}"
+        return _("Lead {number}").format(number=obj.number or obj.prospect_id)
 
     @dialog(
         verb="refresh_mirror",
-        label="Refresh",
+        label=lazy("Refresh"),
         icon="refresh",
-        question="The lead's facts are read now, its activities and tasks right after it.",
+        question=lazy("The lead's facts are read now, its activities and tasks right after it."),
     )
     def refresh(self, request: HttpRequest, obj: Lead, form: None) -> str:
         if not leads.refresh(request.user, [obj.prospect_id]).taken:
-            raise Barred("LeadSquared knows this lead no more: it was deleted or merged. The mirror keeps what it had.")
-        return "The lead's facts were read; its activities and tasks are read now."
+            raise Barred(
+                _("LeadSquared knows this lead no more: it was deleted or merged. The mirror keeps what it had.")
+            )
+        return _("The lead's facts were read; its activities and tasks are read now.")
 
     @dialog(
         verb="export_lead",
-        label="Evidence report",
+        label=lazy("Evidence report"),
         icon="verified",
         question=downloads.QUESTION_OF_LEAD,
-        button="Download the report",
+        button=lazy("Download the report"),
     )
     def evidence(self, request: HttpRequest, obj: Lead, form: None) -> FileResponse:
         name = f"lead-{obj.prospect_id}"
@@ -246,7 +250,10 @@ class LeadAdmin(OnHold, Erasable, LongListAdmin, BaseAdmin):
         except Barred as no:
             messages.error(request, str(no))
             return redirect(self.address(lead))
-        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+        headers = {
+            "Content-Disposition": _('attachment; filename="{name}"').format(name=name),
+            "Cache-Control": "no-store",
+        }
         return HttpResponse(content, content_type="application/json", headers=headers)
 
 

@@ -12,15 +12,17 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.html import strip_tags
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from lsq_ops.admin import downloads, face
 from lsq_ops.services import sight, spreadsheet
 from lsq_ops.services.may import may
+from lsq_ops.wording import lazy
 
 MOST = 10_000  # rows of a file; as many as a long list counts
 A_TIME = 500
 FORMATS = {
-    "csv": ("text/csv; charset=utf-8", spreadsheet.csv_file),
+    "csv": (lazy("text/csv; charset=utf-8"), spreadsheet.csv_file),
     "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", spreadsheet.xlsx_file),
 }
 
@@ -35,7 +37,11 @@ class Chip(NamedTuple):
 def chips(changelist: Any, request: HttpRequest) -> list[Chip]:
     found = []
     if changelist.query:
-        found.append(Chip(f"Search: {face.short(changelist.query, 60)}", _without(changelist, [SEARCH_VAR])))
+        found.append(
+            Chip(
+                _("Search: {query}").format(query=face.short(changelist.query, 60)), _without(changelist, [SEARCH_VAR])
+            )
+        )
     for spec in changelist.filter_specs:
         names = [name for name in spec.expected_parameters() if name in request.GET]
         if names:
@@ -61,7 +67,8 @@ def file_of(admin: Any, request: HttpRequest) -> HttpResponseBase:
     kind = asked if asked in FORMATS else "csv"
     content_type, write = FORMATS[kind]
     name = str(admin.opts.verbose_name_plural)
-    about = f"LSQ Ops, {name}{', as filtered' if request.GET else ''}, at most {MOST:,}"
+    filtered = _(", as filtered") if request.GET else ""
+    about = _("LSQ Ops, {name}{filtered}, at most {most:,}").format(name=name, filtered=filtered, most=MOST)
 
     def export(file: BinaryIO) -> None:
         rows = write(
@@ -99,7 +106,7 @@ def _rows(admin: Any, request: HttpRequest) -> Iterator[list[str]]:
 
 
 def _cell(admin: Any, name: str, row: Any) -> str:
-    field, _, value = lookup_field(name, row, admin)
+    field, __, value = lookup_field(name, row, admin)
     if field is not None and getattr(field, "flatchoices", None):
         value = dict(field.flatchoices).get(value, value)
     if isinstance(value, SafeString):

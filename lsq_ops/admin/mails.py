@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 
 from lsq_ops.admin import face
 from lsq_ops.admin.base import BaseAdmin
@@ -16,24 +17,25 @@ from lsq_ops.admin.pages import FormPage
 from lsq_ops.admin.paging import LongListAdmin
 from lsq_ops.models import Notice, Topic
 from lsq_ops.services import notices
+from lsq_ops.wording import lazy
 
 
 @admin.register(Notice)
 class NoticeAdmin(LongListAdmin, BaseAdmin):
     list_display = ("made", "whom", "subject", "how")
     list_select_related = ("user",)
-    empty_says = "Nobody was told anything by mail yet."
+    empty_says = lazy("Nobody was told anything by mail yet.")
     actions_detail = ("send_again",)
 
-    @admin.display(description="Written")
+    @admin.display(description=lazy("Written"))
     def made(self, obj: Notice) -> str:
         return face.when(obj.made_at)
 
-    @admin.display(description="To")
+    @admin.display(description=lazy("To"))
     def whom(self, obj: Notice) -> str:
         return face.person(obj.user)
 
-    @admin.display(description="State")
+    @admin.display(description=lazy("State"))
     def how(self, obj: Notice) -> str:
         return notices.state_of(obj)
 
@@ -45,33 +47,37 @@ class NoticeAdmin(LongListAdmin, BaseAdmin):
 
     def facts(self, request: HttpRequest, obj: Notice) -> list[tuple[str, Any]]:
         return [
-            ("To", face.person(obj.user)),
-            ("About", obj.get_topic_display()),
-            ("Written", face.both(obj.made_at)),
-            ("State", notices.state_of(obj)),
-            ("Sent", face.both(obj.sent_at) if obj.sent_at else "not yet"),
-            ("Next try", face.both(obj.not_before) if obj.not_before and not notices.is_over(obj) else "–"),
-            ("It says", face.plain(obj.text)),
+            (_("To"), face.person(obj.user)),
+            (_("About"), obj.get_topic_display()),
+            (_("Written"), face.both(obj.made_at)),
+            (_("State"), notices.state_of(obj)),
+            (_("Sent"), face.both(obj.sent_at) if obj.sent_at else _("not yet")),
+            (_("Next try"), face.both(obj.not_before) if obj.not_before and not notices.is_over(obj) else "–"),
+            (_("It says"), face.plain(obj.text)),
         ]
 
     @dialog(
         verb="send_again",
-        label="Send once more",
+        label=lazy("Send once more"),
         icon="forward_to_inbox",
         offered=lambda request, obj: notices.is_over(obj) and not obj.sent_at,
-        question="The worker tries it again, as often as at first. Has its person an address by now, and does the mail"
-        " server answer? Set-up sends a mail to try it.",
-        button="Send once more",
+        question=lazy(
+            "The worker tries it again, as often as at first. Has its person an address by now, and does the mail"
+            " server answer? Set-up sends a mail to try it."
+        ),
+        button=lazy("Send once more"),
     )
     def send_again(self, request: HttpRequest, obj: Notice, form: None) -> str:
         notices.send_again(request.user, obj)
-        return "The worker tries it again now."
+        return _("The worker tries it again now.")
 
 
 HELP = {
-    Topic.TROUBLE: "Requests that need attention, pauses, syncs that ask, the audit trail. It can't be turned off.",
-    Topic.VOTE: "Also the reminders before one expires. The page Home shows them at any time.",
-    Topic.MINE: "Approved, changes needed, finished, expired.",
+    Topic.TROUBLE: lazy(
+        "Requests that need attention, pauses, syncs that ask, the audit trail. It can't be turned off."
+    ),
+    Topic.VOTE: lazy("Also the reminders before one expires. The page Home shows them at any time."),
+    Topic.MINE: lazy("Approved, changes needed, finished, expired."),
 }
 
 
@@ -90,18 +96,24 @@ class ChoiceForm(forms.Form):
 
 class MyMails(FormPage):
     form_class = ChoiceForm
-    title, button, back = "My mails", "Keep this", "admin:index"
+    title, button, back = lazy("My mails"), lazy("Keep this"), "admin:index"
 
     def get_form_kwargs(self) -> dict[str, Any]:
         return {**super().get_form_kwargs(), "chosen": notices.choices_of(self.request.user)}
 
     def deed(self, user: User, form: ChoiceForm) -> HttpResponse:
         notices.choose(user, {Topic(name): when for name, when in form.cleaned_data.items()})
-        messages.success(self.request, "Kept. It counts from the next mail on.")
+        messages.success(self.request, _("Kept. It counts from the next mail on."))
         return redirect("my_mails")
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         email = getattr(self.request.user, "email", "")
-        where = f"They go to {email}." if email else "You have no address: a policy admin writes one down, in People."
-        say = f"When do mails of the portal come to you? {where} Mails about your own password always come at once."
+        where = (
+            _("They go to {email}.").format(email=email)
+            if email
+            else _("You have no address: a policy admin writes one down, in People.")
+        )
+        say = _(
+            "When do mails of the portal come to you? {where} Mails about your own password always come at once."
+        ).format(where=where)
         return super().get_context_data(say=say, **kwargs)

@@ -2,13 +2,15 @@
 
 import unicodedata
 
+from django.utils.translation import gettext as _
+
 DOTS = "•••"
 
 
 def name(*parts: str) -> str:
     """Asha Pillai -> A••• P•••."""
     words = [_visible(word) for part in parts for word in part.split()]
-    return " ".join(f"{word[0]}{DOTS}" for word in words[:4] if word) or "no name"
+    return " ".join(f"{word[0]}{DOTS}" for word in words[:4] if word) or _("no name")
 
 
 def email(text: str) -> str:

@@ -7,6 +7,7 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from lsq_ops.admin import face
@@ -34,7 +35,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "waiting": waiting,
         "failures": operations.failures(account),
     }
-    response = TemplateResponse(request, "lsq_ops/operations/page.html", framed(request, "Operations", **context))
+    response = TemplateResponse(request, "lsq_ops/operations/page.html", framed(request, _("Operations"), **context))
     response["X-Live"] = "1"
     return response
 
@@ -66,7 +67,7 @@ def _told(alarm: operations.Alarm) -> dict[str, str]:
     return {
         "name": alarm.name,
         "says": alarm.says,
-        "nothing_is_lost": "yes" if alarm.lost else "not said",
+        "nothing_is_lost": _("yes") if alarm.lost else _("not said"),
         "if_you_do_nothing": alarm.if_nothing,
         "press": alarm.press,
         "do": alarm.do,

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.paginator import Page, Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from unfold.views import ChangeList
 
 from lsq_ops.services.finding import Found
@@ -29,7 +30,7 @@ class AtLeast(int):
     """A count that stopped; it reads like one."""
 
     def __str__(self) -> str:
-        return f"{int(self):,} or more"
+        return _("{int:,} or more").format(int=int(self))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 
 from lsq_ops import kinds
 from lsq_ops.admin import face
@@ -14,18 +15,22 @@ from lsq_ops.admin.base import BaseAdmin
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.models import Policy, db_now
 from lsq_ops.services import policies
+from lsq_ops.wording import lazy
 
 LIMITS = {
-    "max_items": ("of at most so many items", "Empty: any number."),
-    "max_leads": ("on at most so many leads", "Empty: any number. Tasks of one owner pass whatever their leads."),
+    "max_items": (lazy("of at most so many items"), lazy("Empty: any number.")),
+    "max_leads": (
+        lazy("on at most so many leads"),
+        lazy("Empty: any number. Tasks of one owner pass whatever their leads."),
+    ),
     "max_share": (
-        "under so many % of each lead's history",
-        "Empty: any. Leads with fewer than ten are left out.",
+        lazy("under so many % of each lead's history"),
+        lazy("Empty: any. Leads with fewer than ten are left out."),
     ),
 }
 DECIDED = {
-    "approvals": ("and needs so many approvals", "At least one; nobody's own."),
-    "teams": ("from so many teams", "2: people of two teams must agree."),
+    "approvals": (lazy("and needs so many approvals"), lazy("At least one; nobody's own.")),
+    "teams": (lazy("from so many teams"), lazy("2: people of two teams must agree.")),
 }
 
 
@@ -46,7 +51,7 @@ class PolicyForm(forms.Form):
                     initial=tier[part],
                 )
         self.fields["name"] = forms.CharField(
-            label="What to call it", max_length=100, help_text="Approvers read it in the announcement."
+            label=_("What to call it"), max_length=100, help_text=_("Approvers read it in the announcement.")
         )
 
     names = policies.NAMES
@@ -80,14 +85,14 @@ class PolicyAdmin(BaseAdmin):
         return redirect(self.address(policy)) if policy else super().changelist_view(request, extra_context)
 
     def headline(self, obj: Policy) -> str:
-        return f"Approval policy: {face.plain(obj.name)}"
+        return _("Approval policy: {name}").format(name=face.plain(obj.name))
 
     def facts(self, request: HttpRequest, obj: Policy) -> list[tuple[str, Any]]:
         return [
-            ("State", _state(obj)),
-            ("Set by", face.plain(obj.set_by)),
-            ("Counts from", face.both(obj.counts_from)),
-            ("Until", face.both(obj.retired_at) if obj.retired_at else "another one is set"),
+            (_("State"), _state(obj)),
+            (_("Set by"), face.plain(obj.set_by)),
+            (_("Counts from"), face.both(obj.counts_from)),
+            (_("Until"), face.both(obj.retired_at) if obj.retired_at else _("another one is set")),
         ]
 
     def page_context(self, request: HttpRequest, obj: Policy) -> dict[str, Any]:
@@ -110,38 +115,42 @@ class PolicyAdmin(BaseAdmin):
 
     @dialog(
         verb="manage_policy",
-        label="Change the policy",
+        label=lazy("Change the policy"),
         icon="edit",
         primary=True,
         form=lambda request, obj: partial(PolicyForm, tiers=obj.tiers),
         offered=lambda request, obj: obj.counts_from <= db_now() and policies.coming() is None,
-        question="It counts a day from now (at once before the account is first resumed), and every approver"
-        " gets it by mail. Requests that are waiting keep the numbers that they were submitted with.",
-        button="Announce this policy",
+        question=lazy(
+            "It counts a day from now (at once before the account is first resumed), and every approver"
+            " gets it by mail. Requests that are waiting keep the numbers that they were submitted with."
+        ),
+        button=lazy("Announce this policy"),
         template="lsq_ops/policy_form.html",
     )
     def announce(self, request: HttpRequest, obj: Policy, form: PolicyForm) -> HttpResponse:
         policy = policies.set_policy(request.user, form.tiers(), form.cleaned_data["name"])
-        self.message_user(request, f"Announced. It counts from {face.both(policy.counts_from)}.", "SUCCESS")
+        self.message_user(
+            request, _("Announced. It counts from {when}.").format(when=face.both(policy.counts_from)), "SUCCESS"
+        )
         return redirect(self.address(policy))
 
     @dialog(
         verb="manage_policy",
-        label="Take back",
+        label=lazy("Take back"),
         icon="undo",
         danger=True,
         offered=lambda request, obj: obj == policies.coming(),
-        question="The change never counts, and the policy that is in force stays. Every approver hears of it.",
+        question=lazy("The change never counts, and the policy that is in force stays. Every approver hears of it."),
     )
     def take_back(self, request: HttpRequest, obj: Policy, form: None) -> str:
         policies.take_back(request.user, obj)
-        return "Taken back; the policy that is in force stays."
+        return _("Taken back; the policy that is in force stays.")
 
 
 def _state(policy: Policy) -> str:
     now = db_now()
     if policy.retired_at and policy.retired_at <= policy.counts_from:
-        return "taken back before it counted"
+        return _("taken back before it counted")
     if policy.counts_from > now:
-        return "announced; doesn't count yet"
-    return "over" if policy.retired_at and policy.retired_at <= now else "in force"
+        return _("announced; doesn't count yet")
+    return "over" if policy.retired_at and policy.retired_at <= now else _("in force")

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 
 from lsq_ops import kinds
 from lsq_ops.admin import downloads, face, request_forms
@@ -24,20 +25,17 @@ from lsq_ops.admin.talk_dialogs import TalkDialogs, changes_form, recorded
 from lsq_ops.models import Decision, DeletionCall, DeletionItem, DeletionRequest
 from lsq_ops.services import approval, deciding, drafting, holds, preview, report, restore, verifying, waiting
 from lsq_ops.services.may import enough, standing_vote, valid_votes
+from lsq_ops.wording import counted, lazy
 
 DECIDE = "lsq_ops/request/decide.html"
 
 
-def count_of(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def items_of(obj: DeletionRequest) -> str:
-    return count_of(obj.version.items_count, "item")
+    return counted(obj.version.items_count, "item")
 
 
 def deletions_of(obj: DeletionRequest) -> str:
-    return count_of(obj.version.items_count, "deletion")
+    return counted(obj.version.items_count, "deletion")
 
 
 def seen_facts(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
@@ -92,30 +90,36 @@ def decision_form(request: HttpRequest, obj: DeletionRequest) -> Any:
 def decision_question(request: HttpRequest, obj: DeletionRequest) -> str:
     one = proposed(request, obj)
     if one is None:
-        return "Nothing is proposed any more."
-    about = f"call {one.call.number}, {one.call.size:,} items" if one.call else "the whole request"
+        return _("Nothing is proposed any more.")
+    about = (
+        _("call {number}, {size:,} items").format(number=one.call.number, size=one.call.size)
+        if one.call
+        else _("the whole request")
+    )
     who, what = face.person(one.proposed_by), one.get_choice_display()
-    return f"{who} proposes for {about}: {what}.\nReason: {one.reason}"
+    return _("{who} proposes for {about}: {what}.\nReason: {reason}").format(
+        who=who, about=about, what=what, reason=one.reason
+    )
 
 
 def stop_question(request: HttpRequest, obj: DeletionRequest) -> str:
     calls = obj.calls.filter(version=obj.version)
     sent = calls.filter(sent_at__isnull=False).count()
     planned = calls.filter(state=DeletionCall.State.PLANNED, sent_at__isnull=True).count()
-    return (
-        f"Already sent, and can't be called back: {count_of(sent, 'call')}. Would not be sent: "
-        f"{count_of(planned, 'call')}. What was sent is still read back."
-    )
+    return _(
+        "Already sent, and can't be called back: {calls}. Would not be sent: {calls2}. What was "
+        "sent is still read back."
+    ).format(calls=counted(sent, "call"), calls2=counted(planned, "call"))
 
 
 def on_hold_text(request: HttpRequest, obj: DeletionRequest) -> str:
     version = obj.version
     out = holds.covered(version, holds.on_version(version))
-    votes = " Votes that were given don't count for it." if version.votes.exists() else ""
-    return (
-        f"{out:,} of the {version.items_count:,} items are on hold; {version.items_count - out:,} would be left. A new"
-        f" version is made without them, its leads are read again, and you can submit it.{votes}"
-    )
+    votes = _(" Votes that were given don't count for it.") if version.votes.exists() else ""
+    return _(
+        "{out:,} of the {items_count:,} items are on hold; {items_count2:,} would be left. A new version "
+        "is made without them, its leads are read again, and you can submit it.{votes}"
+    ).format(out=out, items_count=version.items_count, items_count2=version.items_count - out, votes=votes)
 
 
 def has_remaining(obj: DeletionRequest) -> bool:
@@ -153,36 +157,40 @@ class RequestDialogs(TalkDialogs):
 
     @dialog(
         verb="go_on_without",
-        label=lambda request, obj: f"Go on without the {len(holds.on_version(obj.version)):,} on hold",
+        label=lambda request, obj: _("Go on without the {count:,} on hold").format(
+            count=len(holds.on_version(obj.version))
+        ),
         primary=True,
         offered=lambda request, obj: bool(holds.on_version(obj.version)),
         question=on_hold_text,
-        button="Make a version without them",
+        button=lazy("Make a version without them"),
     )
     def go_on_without(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
         version = drafting.go_on_without(request.user, obj)
-        return f"Version {version.number} of {obj} is made without them; its leads are being read."
+        return _("Version {number} of {obj} is made without them; its leads are being read.").format(
+            number=version.number, obj=obj
+        )
 
     @dialog(
         verb="submit",
-        label="Submit for approval",
+        label=lazy("Submit for approval"),
         primary=True,
-        question=lambda request, obj: (
-            f"{items_of(obj)} will be frozen exactly as they were read, and others decide on them."
-        ),
+        question=lambda request, obj: _(
+            "{items_of} will be frozen exactly as they were read, and others decide on them."
+        ).format(items_of=items_of(obj)),
         template=DECIDE,
         about=seen_facts,
     )
     def submit(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
         approval.submit(request.user, obj)
-        return f"{obj} is submitted. The approvers have been told."
+        return _("{obj} is submitted. The approvers have been told.").format(obj=obj)
 
     @dialog(
         verb="vote",
-        label=lambda request, obj: f"Approve {deletions_of(obj)}",
+        label=lambda request, obj: _("Approve {deletions_of}").format(deletions_of=deletions_of(obj)),
         primary=True,
         form=approve_form,
-        question="What you approve is deleted in LeadSquared. It can't be brought back from there.",
+        question=lazy("What you approve is deleted in LeadSquared. It can't be brought back from there."),
         template=DECIDE,
         about=seen_facts,
     )
@@ -190,188 +198,206 @@ class RequestDialogs(TalkDialogs):
         given, factor_at = form.cleaned_data, checked_at(request)
         shown = {"digest": given["digest"], "count": given.get("count")}
         approval.vote(request.user, obj, "approve", **shown, factor_at=factor_at)
-        return recorded(request, obj, f"Recorded: you approved {deletions_of(obj)} of {obj}.")
+        return recorded(
+            request,
+            obj,
+            _("Recorded: you approved {deletions_of} of {obj}.").format(deletions_of=deletions_of(obj), obj=obj),
+        )
 
     @dialog(
         verb="confirm_vote",
-        label=lambda request, obj: f"Confirm {deletions_of(obj)}",
+        label=lambda request, obj: _("Confirm {deletions_of}").format(deletions_of=deletions_of(obj)),
         primary=True,
         offered=lambda request, obj: not enough(obj, valid_votes(obj)),
         form=vote_form(DigestForm),
-        question="An approval lapsed on the way. You confirm the same content for what was not yet sent.",
+        question=lazy("An approval lapsed on the way. You confirm the same content for what was not yet sent."),
         template=DECIDE,
         about=seen_facts,
     )
     def confirm_vote(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
         approval.confirm_vote(request.user, obj, form.cleaned_data["digest"], factor_at=checked_at(request))
-        return recorded(request, obj, f"Recorded: you confirmed {obj}.")
+        return recorded(request, obj, _("Recorded: you confirmed {obj}.").format(obj=obj))
 
     @dialog(
         verb="confirm_decision",
-        label="Confirm the proposal",
+        label=lazy("Confirm the proposal"),
         primary=True,
         offered=lambda request, obj: open_decisions(obj).exists(),
         form=decision_form,
         question=decision_question,
-        button="Confirm",
+        button=lazy("Confirm"),
         danger=False,
     )
     def confirm_decision(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
         deciding.confirm(request.user, form.cleaned_data["decision"])
-        return "Confirmed by two people."
+        return _("Confirmed by two people.")
 
     @dialog(
         verb="clone",
-        label="Request the remaining",
+        label=lazy("Request the remaining"),
         primary=True,
         offered=lambda request, obj: has_remaining(obj),
-        question="A new draft is made of the items that are not gone. It is read and decided anew.",
+        question=lazy("A new draft is made of the items that are not gone. It is read and decided anew."),
     )
     def remaining(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> HttpResponse:
         return redirect(self.address(drafting.request_remaining(request.user, obj)))  # type: ignore[attr-defined]
 
     @dialog(
         verb="vote",
-        label="Changes needed",
+        label=lazy("Changes needed"),
         form=changes_form,
         question=(
-            "The request goes back to its requester with your reason, and with what you would leave out."
-            " You may approve the next version."
+            lazy(
+                "The request goes back to its requester with your reason, and with what you would leave out."
+                " You may approve the next version."
+            )
         ),
-        button="Ask for changes",
+        button=lazy("Ask for changes"),
     )
     def changes(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
         given, factor_at = form.cleaned_data, checked_at(request)
         shown = {"digest": given["digest"], "reason": given["reason"]}
         approval.vote(request.user, obj, "changes", **shown, leave_out=form.strikes(), factor_at=factor_at)
-        return recorded(request, obj, f"Recorded: {obj} is back with its requester.")
+        return recorded(request, obj, _("Recorded: {obj} is back with its requester.").format(obj=obj))
 
     @dialog(
         verb="vote",
-        label="Reject",
+        label=lazy("Reject"),
         danger=True,
         form=vote_form(VoteForm),
-        question="The request ends here; nothing is deleted. Your reason is kept.",
+        question=lazy("The request ends here; nothing is deleted. Your reason is kept."),
     )
     def reject(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
         given, factor_at = form.cleaned_data, checked_at(request)
         approval.vote(request.user, obj, "reject", digest=given["digest"], reason=given["reason"], factor_at=factor_at)
-        return recorded(request, obj, f"Recorded: you rejected {obj}.")
+        return recorded(request, obj, _("Recorded: you rejected {obj}.").format(obj=obj))
 
     @dialog(
         verb="edit",
-        label="Edit",
+        label=lazy("Edit"),
         form=edit_form,
-        question="An edit makes a new version: its leads are read again, and it has no votes.",
-        button="Save as a new version",
+        question=lazy("An edit makes a new version: its leads are read again, and it has no votes."),
+        button=lazy("Save as a new version"),
     )
     def edit(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
         version = drafting.edit(request.user, obj, **form.given())
-        return f"Version {version.number} of {obj} is made; its leads are being read."
+        return _("Version {number} of {obj} is made; its leads are being read.").format(number=version.number, obj=obj)
 
     @dialog(
         verb="edit",
-        label="Read again",
-        question="All leads of this draft are read anew; the items may change.",
+        label=lazy("Read again"),
+        question=lazy("All leads of this draft are read anew; the items may change."),
     )
     def reread(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
         drafting.reread(request.user, obj)
-        return "The leads are being read again."
+        return _("The leads are being read again.")
 
     @dialog(
         verb="take_back",
-        label="Take my vote back",
+        label=lazy("Take my vote back"),
         offered=lambda request, obj: standing_vote(request.user, obj) is not None,
-        question="Your vote no longer counts. You can vote again only on a new version.",
+        question=lazy("Your vote no longer counts. You can vote again only on a new version."),
     )
     def take_back(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
         approval.take_back(request.user, obj)
-        return f"Your vote on {obj} is taken back."
+        return _("Your vote on {obj} is taken back.").format(obj=obj)
 
     @dialog(
         verb="propose",
-        label="Decide on an unclear call",
+        label=lazy("Decide on an unclear call"),
         primary=True,
         offered=lambda request, obj: request_forms.undecided_calls(obj).exists(),
         form=propose_form,
-        question="LeadSquared gave no clear answer to a call. You propose what to do; another operator confirms.",
-        button="Propose",
+        question=lazy("LeadSquared gave no clear answer to a call. You propose what to do; another operator confirms."),
+        button=lazy("Propose"),
     )
     def propose(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
         given = form.cleaned_data
         deciding.propose(request.user, obj, given["call"], given["choice"], given["reason"])
-        return "Proposed. Another operator, who did not ask for this request, confirms it."
+        return _("Proposed. Another operator, who did not ask for this request, confirms it.")
 
     @dialog(
         verb="reverify",
-        label="Read back now",
+        label=lazy("Read back now"),
         offered=lambda request, obj: obj.version.calls.filter(state="verifying").exists(),
-        question="What was sent is read back now instead of on its schedule. Reading changes nothing in LeadSquared.",
+        question=lazy(
+            "What was sent is read back now instead of on its schedule. Reading changes nothing in LeadSquared."
+        ),
     )
     def reverify(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
-        return f"{count_of(verifying.reverify(request.user, obj), 'call')} will be read back now."
+        return _("{calls} will be read back now.").format(calls=counted(verifying.reverify(request.user, obj), "call"))
 
     @dialog(
         verb="clone",
-        label="Copy to a new draft",
-        question="A new draft with the same leads and questions is made and read.",
+        label=lazy("Copy to a new draft"),
+        question=lazy("A new draft with the same leads and questions is made and read."),
     )
     def clone(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> HttpResponse:
         return redirect(self.address(drafting.clone(request.user, obj)))  # type: ignore[attr-defined]
 
     @dialog(
         verb="export_evidence",
-        label="Evidence report",
+        label=lazy("Evidence report"),
         icon="verified",
         offered=lambda request, obj: obj.versions.filter(submitted_at__isnull=False).exists(),
         question=downloads.QUESTION,
-        button="Download the report",
+        button=lazy("Download the report"),
     )
     def evidence(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> FileResponse:
         return downloads.zipped(f"{obj}-evidence", lambda file: report.export_request(request.user, obj, file))
 
     @dialog(
         verb="see",
-        label="Restore help",
+        label=lazy("Restore help"),
         icon="settings_backup_restore",
         offered=lambda request, obj: obj.is_over and restore.gone(obj).exists(),
-        question="This is no undo: nothing is sent, and what was deleted stays deleted.\nA zip with the calls that"
-        " would create records like the deleted ones, the same as tables, and a list of what can't come back. It holds"
-        " what the records held; that you took it is written into the audit trail.",
-        button="Download the restore help",
+        question=lazy(
+            "This is no undo: nothing is sent, and what was deleted stays deleted.\nA zip with the calls that"
+            " would create records like the deleted ones, the same as tables, and a list of what"
+            " can't come back. It holds"
+            " what the records held; that you took it is written into the audit trail."
+        ),
+        button=lazy("Download the restore help"),
     )
     def restore_help(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> FileResponse:
         return downloads.zipped(f"{obj}-restore-help", lambda file: restore.export(request.user, obj, file))
 
-    @dialog(verb="withdraw", label="Withdraw", danger=True, question="The request ends here; nothing is deleted.")
+    @dialog(
+        verb="withdraw",
+        label=lazy("Withdraw"),
+        danger=True,
+        question=lazy("The request ends here; nothing is deleted."),
+    )
     def withdraw(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
         approval.withdraw(request.user, obj)
-        return f"{obj} is withdrawn."
+        return _("{obj} is withdrawn.").format(obj=obj)
 
     @dialog(
         verb="cancel",
-        label=lambda request, obj: "Undo" if obj.starts_at else "Cancel",
+        label=lambda request, obj: _("Undo") if obj.starts_at else _("Cancel"),
         danger=True,
-        question="The request ends before anything was sent. It can't be taken up again, only copied.",
-        button="Cancel the request",
+        question=lazy("The request ends before anything was sent. It can't be taken up again, only copied."),
+        button=lazy("Cancel the request"),
     )
     def cancel(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
         approval.cancel(request.user, obj)
-        return f"{obj} is cancelled. Nothing was sent."
+        return _("{obj} is cancelled. Nothing was sent.").format(obj=obj)
 
-    @dialog(verb="stop", label="Stop", danger=True, question=stop_question, button="Stop sending")
+    @dialog(verb="stop", label=lazy("Stop"), danger=True, question=stop_question, button=lazy("Stop sending"))
     def stop(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
         taken, unsent = approval.stop(request.user, obj)
-        return f"{obj} stops. Not sent: {count_of(unsent, 'call')}. Sent, and read back: {count_of(taken, 'call')}."
+        return _("{obj} stops. Not sent: {calls}. Sent, and read back: {calls2}.").format(
+            obj=obj, calls=counted(unsent, "call"), calls2=counted(taken, "call")
+        )
 
     @dialog(
         verb="close",
-        label="Close by hand",
+        label=lazy("Close by hand"),
         danger=True,
         form=ReasonForm,
-        question="You propose to close the request as it stands; another operator confirms it.",
-        button="Propose to close",
+        question=lazy("You propose to close the request as it stands; another operator confirms it."),
+        button=lazy("Propose to close"),
     )
     def close(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
         deciding.propose(request.user, obj, None, "close", form.cleaned_data["reason"])
-        return "Proposed. Another operator, who did not ask for this request, confirms it."
+        return _("Proposed. Another operator, who did not ask for this request, confirms it.")

@@ -8,12 +8,14 @@ from typing import Any
 
 from django import forms
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from lsq_ops.admin.codes import CodeForm, checked_at
 from lsq_ops.models import Decision, DeletionCall, DeletionRequest, Message, RequestVersion, Vote
 from lsq_ops.services import second_factor, striking
 from lsq_ops.services.deciding import is_open_question
 from lsq_ops.services.may import unresolved
+from lsq_ops.wording import lazy
 
 TROUBLES = 10  # lines that a form names one by one
 _LONG = forms.Textarea(attrs={"rows": 3})
@@ -21,10 +23,10 @@ _LONG = forms.Textarea(attrs={"rows": 3})
 
 class ReasonForm(forms.Form):
     reason = forms.CharField(
-        label="Reason",
+        label=lazy("Reason"),
         max_length=1000,
         widget=_LONG,
-        help_text="Everybody who looks at the request reads it.",
+        help_text=lazy("Everybody who looks at the request reads it."),
     )
 
 
@@ -40,27 +42,31 @@ class CountForm(DigestForm):
     """Typed, not clicked: whoever approves many deletions has read how many."""
 
     count = forms.IntegerField(
-        label="Number of items", min_value=0, widget=forms.TextInput(attrs={"inputmode": "numeric"})
+        label=lazy("Number of items"), min_value=0, widget=forms.TextInput(attrs={"inputmode": "numeric"})
     )
     field_order = ("count", "digest")
 
     def __init__(self, *args: Any, items: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["count"].help_text = f"Type {items} to say that you know how many records will go."
+        self.fields["count"].help_text = _("Type {items} to say that you know how many records will go.").format(
+            items=items
+        )
 
 
 class ChangesForm(VoteForm):
     """The reason, and what to leave out: ids in one field, and ticks for a page of items; never a field for each."""
 
     out = forms.CharField(
-        label="Leave out",
+        label=lazy("Leave out"),
         required=False,
         max_length=400_000,
         strip=False,  # the first line is line 1, also where it is blank
         widget=forms.Textarea(attrs={"rows": 3, "class": "mono", "spellcheck": "false"}),
-        help_text="Ids of leads, or of single items, one a line. The requester can leave them out with one click.",
+        help_text=lazy(
+            "Ids of leads, or of single items, one a line. The requester can leave them out with one click."
+        ),
     )
-    ticked = forms.MultipleChoiceField(label="Or tick them", required=False, widget=forms.CheckboxSelectMultiple)
+    ticked = forms.MultipleChoiceField(label=lazy("Or tick them"), required=False, widget=forms.CheckboxSelectMultiple)
     field_order = ("reason", "out", "ticked", "digest")
 
     def __init__(self, *args: Any, version: RequestVersion, choices: list[tuple[str, str]], **kwargs: Any) -> None:
@@ -69,12 +75,14 @@ class ChangesForm(VoteForm):
         ticked: Any = self.fields["ticked"]
         ticked.choices = choices
         if len(choices) < version.items_count:
-            ticked.help_text = f"{len(choices)} of {version.items_count:,} items; paste the ids of others above."
+            ticked.help_text = _("{count} of {items_count:,} items; paste the ids of others above.").format(
+                count=len(choices), items_count=version.items_count
+            )
 
     def clean_out(self) -> list[striking.Strike]:
         strikes, wrong = striking.read(self.version, self.cleaned_data["out"])
         if wrong:
-            more = [f"and {len(wrong) - TROUBLES:,} more lines."] if len(wrong) > TROUBLES else []
+            more = [_("and {count:,} more lines.").format(count=len(wrong) - TROUBLES)] if len(wrong) > TROUBLES else []
             raise forms.ValidationError([f"{one[0].upper()}{one[1:]}" for one in wrong[:TROUBLES] + more])
         return strikes
 
@@ -86,10 +94,12 @@ class ChangesForm(VoteForm):
 
 class AskForm(forms.Form):
     text = forms.CharField(
-        label="Text",
+        label=lazy("Text"),
         max_length=1000,
         widget=_LONG,
-        help_text="It stays on the request's page and can't be changed. Leave out names, e-mails and phone numbers.",
+        help_text=lazy(
+            "It stays on the request's page and can't be changed. Leave out names, e-mails and phone numbers."
+        ),
     )
     answers = forms.ModelChoiceField(queryset=Message.objects.none(), required=False, widget=forms.HiddenInput)
 
@@ -120,15 +130,15 @@ def vote_form(form: type, **rest: Any) -> Any:
 
 
 class ProposeForm(ReasonForm):
-    call = forms.ModelChoiceField(label="Call", queryset=DeletionCall.objects.none(), empty_label=None)
+    call = forms.ModelChoiceField(label=lazy("Call"), queryset=DeletionCall.objects.none(), empty_label=None)
     choice = forms.ChoiceField(
-        label="What shall happen",
+        label=lazy("What shall happen"),
         choices=[
             (
                 Decision.Choice.END,
-                "End it as it is: nothing is sent again, the last reading decides the items",
+                lazy("End it as it is: nothing is sent again, the last reading decides the items"),
             ),
-            (Decision.Choice.RESEND, "Send it a second time: another operator must confirm"),
+            (Decision.Choice.RESEND, lazy("Send it a second time: another operator must confirm")),
         ],
         widget=forms.RadioSelect,
     )

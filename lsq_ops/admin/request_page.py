@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from django.core.paginator import Page, Paginator
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from lsq_ops import kinds
 from lsq_ops.admin import dialogs, difference_page, face
@@ -131,14 +132,14 @@ class Tab:
 def tabs(obj: DeletionRequest) -> list[Tab]:
     version = obj.version
     return [
-        Tab("items", "Items", version.items_count, items),
-        Tab("leads", "Leads", version.leads_count, leads),
-        Tab("kept", "What stays", version.kept_count, kept),
-        Tab("calls", "Calls", version.calls_count, calls),
-        Tab("votes", "Votes", obj.votes.count(), votes),
-        Tab("snapshots", "Snapshots", obj.snapshots.count(), snapshots),
-        *([Tab("versions", "Versions", obj.version_number, versions)] if obj.version_number > 1 else []),
-        Tab("timeline", "Timeline", None, timeline),
+        Tab("items", _("Items"), version.items_count, items),
+        Tab("leads", _("Leads"), version.leads_count, leads),
+        Tab("kept", _("What stays"), version.kept_count, kept),
+        Tab("calls", _("Calls"), version.calls_count, calls),
+        Tab("votes", _("Votes"), obj.votes.count(), votes),
+        Tab("snapshots", _("Snapshots"), obj.snapshots.count(), snapshots),
+        *([Tab("versions", _("Versions"), obj.version_number, versions)] if obj.version_number > 1 else []),
+        Tab("timeline", _("Timeline"), None, timeline),
     ]
 
 

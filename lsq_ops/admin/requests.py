@@ -13,6 +13,7 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.html import escape
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 from unfold.views import ChangeList
 
@@ -23,18 +24,19 @@ from lsq_ops.admin.request_dialogs import RequestDialogs
 from lsq_ops.models import DeletionRequest, RequestVersion
 from lsq_ops.services import items, sight, story, waiting
 from lsq_ops.services.may import Barred, valid_votes_of
+from lsq_ops.wording import lazy
 
 
 class Whose(admin.SimpleListFilter):
-    title = "view"
+    title = lazy("view")
     parameter_name = "whose"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [
-            ("waiting", "Waiting for me"),
-            ("mine", "Mine"),
-            ("attention", "Needs attention"),
-            ("open", "All open"),
+            ("waiting", _("Waiting for me")),
+            ("mine", _("Mine")),
+            ("attention", _("Needs attention")),
+            ("open", _("All open")),
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -48,7 +50,7 @@ class Whose(admin.SimpleListFilter):
 
 
 class OfKind(admin.SimpleListFilter):
-    title = "kind"
+    title = lazy("kind")
     parameter_name = "kind"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -80,9 +82,9 @@ class RequestAdmin(RequestDialogs, BaseAdmin):
     list_display = ("number", "sentence", "kind_title", "state_badge", "who_is_next", "items", "age")
     list_filter = (Whose, "state", OfKind)
     list_select_related = ("account", "requester")
-    empty_says = "No request yet. Choose leads, activities or tasks in the mirror, then “Request deletion of…”."
+    empty_says = lazy("No request yet. Choose leads, activities or tasks in the mirror, then “Request deletion of…”.")
     search_fields = ("versions__ticket",)  # shown as the search box; get_search_results does the search
-    search_help_text = "Number (DR-118), ticket, or words of the reason"
+    search_help_text = lazy("Number (DR-118), ticket, or words of the reason")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return RequestList
@@ -98,33 +100,35 @@ class RequestAdmin(RequestDialogs, BaseAdmin):
 
     # --- The list ---
 
-    @admin.display(description="Request", ordering="id")
+    @admin.display(description=lazy("Request"), ordering="id")
     def number(self, obj: DeletionRequest) -> str:
         return str(obj)
 
-    @admin.display(description="Why")
+    @admin.display(description=lazy("Why"))
     def sentence(self, obj: DeletionRequest) -> str:
         return face.short(f"{obj.version.get_category_display()}: {obj.version.reason}")
 
-    @admin.display(description="What", ordering="kind")
+    @admin.display(description=lazy("What"), ordering="kind")
     def kind_title(self, obj: DeletionRequest) -> str:
         return kinds.get(obj.kind).title
 
-    @admin.display(description="State", ordering="state")
+    @admin.display(description=lazy("State"), ordering="state")
     def state_badge(self, obj: DeletionRequest) -> str:
         return face.badge(obj.state, obj.get_state_display())
 
-    @admin.display(description="Next")
+    @admin.display(description=lazy("Next"))
     def who_is_next(self, obj: DeletionRequest) -> str:
         return obj.next  # type: ignore[attr-defined]
 
-    @admin.display(description="Items")
+    @admin.display(description=lazy("Items"))
     def items(self, obj: DeletionRequest) -> str:
         return f"{obj.version.items_count:,}"
 
-    @admin.display(description="Made", ordering="created_at")
+    @admin.display(description=lazy("Made"), ordering="created_at")
     def age(self, obj: DeletionRequest) -> str:
-        return f"{face.ago(obj.created_at)} by {face.person(obj.requester)}"
+        return _("{created_at} by {requester}").format(
+            created_at=face.ago(obj.created_at), requester=face.person(obj.requester)
+        )
 
     # --- The page and its parts ---
 
@@ -161,7 +165,7 @@ class RequestAdmin(RequestDialogs, BaseAdmin):
             "seen": _text(seen),
             "query": request_page.query_of(request, "seen"),
             "open": not obj.is_over,
-            "announce": "" if same_stage else f"{obj} is now {obj.get_state_display()}.",
+            "announce": "" if same_stage else _("{obj} is now {state}.").format(obj=obj, state=obj.get_state_display()),
         }
         html = render_to_string("lsq_ops/request/live.html", context, request=request)
         return HttpResponse(html, headers={"X-Live": "1", "Cache-Control": "no-store"})
@@ -193,7 +197,10 @@ class RequestAdmin(RequestDialogs, BaseAdmin):
         return HttpResponse(
             data,
             content_type="application/json",
-            headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
+            headers={
+                "Content-Disposition": _('attachment; filename="{name}"').format(name=name),
+                "Cache-Control": "no-store",
+            },
         )
 
     def items_file(self, request: HttpRequest, pk: int) -> HttpResponseBase:
@@ -207,7 +214,10 @@ class RequestAdmin(RequestDialogs, BaseAdmin):
         return StreamingHttpResponse(
             lines,
             content_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
+            headers={
+                "Content-Disposition": _('attachment; filename="{name}"').format(name=name),
+                "Cache-Control": "no-store",
+            },
         )
 
     def difference(self, request: HttpRequest, pk: int, before: int, after: int) -> HttpResponse:
@@ -248,7 +258,7 @@ class RequestAdmin(RequestDialogs, BaseAdmin):
 def _one(rows: QuerySet, pk: int) -> Any:
     row = rows.filter(pk=pk).first()
     if row is None:
-        raise Http404("This request has no such row.")
+        raise Http404(_("This request has no such row."))
     return row
 
 

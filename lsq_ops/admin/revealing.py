@@ -8,13 +8,14 @@ from django.http import HttpRequest, HttpResponse
 from lsq_ops.admin.base import BaseAdmin
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.services import sight
+from lsq_ops.wording import lazy
 
 
 class RevealForm(forms.Form):
     reason = forms.CharField(
         max_length=sight.LONGEST_REASON,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="It is kept in the audit trail, with your name; so no personal data here.",
+        help_text=lazy("It is kept in the audit trail, with your name; so no personal data here."),
     )
 
 
@@ -26,11 +27,11 @@ class RevealingAdmin(BaseAdmin):
 
     @dialog(
         verb="reveal",
-        label="Show what it holds",
+        label=lazy("Show what it holds"),
         icon="visibility",
         form=RevealForm,
-        question="What LeadSquared gave of this record is shown once, on the next page.",
-        button="Show it",
+        question=lazy("What LeadSquared gave of this record is shown once, on the next page."),
+        button=lazy("Show it"),
     )
     def reveal(self, request: HttpRequest, obj: Any, form: RevealForm) -> HttpResponse:
         return self.shown(request, obj, raw=sight.reveal(request.user, obj, form.cleaned_data["reason"]))

@@ -15,25 +15,33 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
 
 from lsq_ops.admin import gate
 from lsq_ops.admin.codes import CodeField, CodeForm, check
 from lsq_ops.admin.pages import FormPage, framed
 from lsq_ops.admin.sign_in import is_own_password, waits, will_wait
 from lsq_ops.services import second_factor, sign_in
+from lsq_ops.wording import lazy
 
 
 def page(request: HttpRequest) -> HttpResponse:
     factor, codes = second_factor.of(request.user)
     required = sign_in.factor_required(request.user)
-    context = framed(request, "Second factor", factor=factor, left=len(codes), required=required)
+    context = framed(request, _("Second factor"), factor=factor, left=len(codes), required=required)
     return TemplateResponse(request, "lsq_ops/second_factor/page.html", context)
 
 
 def show_codes(request: HttpRequest, codes: list[str], said: str) -> HttpResponse:
     """In the answer itself: they are kept nowhere to be shown again."""
-    text = f"LSQ Ops: recovery codes of {request.user.get_username()}. Each works once.\n\n" + "\n".join(codes) + "\n"
-    context = framed(request, "Recovery codes", codes=codes, said=said, file=f"data:text/plain,{quote(text)}")
+    text = (
+        _("LSQ Ops: recovery codes of {get_username}. Each works once.\n\n").format(
+            get_username=request.user.get_username()
+        )
+        + "\n".join(codes)
+        + "\n"
+    )
+    context = framed(request, _("Recovery codes"), codes=codes, said=said, file=f"data:text/plain,{quote(text)}")
     return TemplateResponse(request, "lsq_ops/second_factor/codes.html", context)
 
 
@@ -41,9 +49,9 @@ class SetUpForm(ActivateTOTPForm):
     def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
         super().__init__(*args, user=request.user, **kwargs)
         self.request = request
-        self.fields["code"] = CodeField(help_text="The six digits that the app shows for LSQ Ops now.")
+        self.fields["code"] = CodeField(help_text=_("The six digits that the app shows for LSQ Ops now."))
         self.fields["password"] = forms.CharField(
-            label="Your password",
+            label=_("Your password"),
             max_length=4096,
             strip=False,
             widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
@@ -52,7 +60,7 @@ class SetUpForm(ActivateTOTPForm):
 
     def clean_password(self) -> str:
         if not is_own_password(self.request, self.cleaned_data["password"]):
-            raise forms.ValidationError("This is not your password.")
+            raise forms.ValidationError(_("This is not your password."))
         return str(self.cleaned_data["password"])
 
 
@@ -70,7 +78,7 @@ class _Own(FormPage):
 class SetUp(_Own):
     form_class = SetUpForm
     template_name = "lsq_ops/second_factor/set_up.html"
-    title, button = "Set up the second factor", "Set it up"
+    title, button = lazy("Set up the second factor"), lazy("Set it up")
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if second_factor.has(request.user):
@@ -86,7 +94,9 @@ class SetUp(_Own):
         gate.keep(self.request.session, change)
         with suppress(ValidationError):  # the code is used up with it, unless its half minute is just over
             check(self.request, form.cleaned_data["code"])
-        return show_codes(self.request, codes, f"Your second factor is set up. {waits(user, change)}")
+        return show_codes(
+            self.request, codes, _("Your second factor is set up. {waits}").format(waits=waits(user, change))
+        )
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
@@ -110,20 +120,20 @@ class _WithCode(_Own):
 
 
 class NewCodes(_WithCode):
-    title, button = "New recovery codes", "Make ten new codes"
-    say = "The codes that you have now stop working. The new ones are shown once."
+    title, button = lazy("New recovery codes"), lazy("Make ten new codes")
+    say = lazy("The codes that you have now stop working. The new ones are shown once.")
     suspends = False
 
     def deed(self, user: User, form: Any) -> HttpResponse:
-        return show_codes(self.request, second_factor.new_codes(user), "These are your new recovery codes.")
+        return show_codes(self.request, second_factor.new_codes(user), _("These are your new recovery codes."))
 
 
 class Remove(_WithCode):
-    title, button, danger = "Remove the second factor", "Remove it", True
-    say = "From then on your password alone signs you in. Your other sessions end."
+    title, button, danger = lazy("Remove the second factor"), lazy("Remove it"), True
+    say = lazy("From then on your password alone signs you in. Your other sessions end.")
 
     def deed(self, user: User, form: Any) -> HttpResponse:
         change = second_factor.remove(user)
         gate.keep(self.request.session, change)
-        messages.success(self.request, f"Your second factor is removed. {waits(user, change)}")
+        messages.success(self.request, _("Your second factor is removed. {waits}").format(waits=waits(user, change)))
         return redirect("mfa_index")

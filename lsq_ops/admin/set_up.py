@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_safe
 
@@ -16,6 +17,7 @@ from lsq_ops.admin import face
 from lsq_ops.admin.pages import FormPage, framed
 from lsq_ops.services import doctor, policies, set_up
 from lsq_ops.services.may import Barred, may
+from lsq_ops.wording import lazy
 
 
 @require_safe
@@ -32,7 +34,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "account": account,
         "may_try": may(request.user, "set_up"),
     }
-    return TemplateResponse(request, "lsq_ops/set_up/page.html", framed(request, "Set-up", **context))
+    return TemplateResponse(request, "lsq_ops/set_up/page.html", framed(request, _("Set-up"), **context))
 
 
 class _Trial(FormPage):
@@ -46,25 +48,29 @@ class _Trial(FormPage):
 
 
 class KeysForm(forms.Form):
-    access_key = forms.CharField(label="Access key", max_length=200, widget=forms.TextInput(attrs={"class": "mono"}))
+    access_key = forms.CharField(
+        label=lazy("Access key"), max_length=200, widget=forms.TextInput(attrs={"class": "mono"})
+    )
     secret_key = forms.CharField(
-        label="Secret key",
+        label=lazy("Secret key"),
         max_length=200,
         widget=forms.PasswordInput(attrs={"class": "mono", "autocomplete": "off"}),
-        help_text="LeadSquared shows both under My Profile, Settings, API and Webhooks, of the user in whose name"
-        " everything is done.",
+        help_text=lazy(
+            "LeadSquared shows both under My Profile, Settings, API and Webhooks, of the user in whose name"
+            " everything is done."
+        ),
     )
-    host = forms.ChoiceField(label="Region", help_text="Where your LeadSquared account lives.")
+    host = forms.ChoiceField(label=lazy("Region"), help_text=lazy("Where your LeadSquared account lives."))
     rate = forms.ChoiceField(
-        label="Your plan's limit",
+        label=lazy("Your plan's limit"),
         choices=set_up.PLANS,
-        help_text="No call tells it. Too low only takes longer; too high is learnt from LeadSquared's refusals.",
+        help_text=lazy("No call tells it. Too low only takes longer; too high is learnt from LeadSquared's refusals."),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         places = [(host, f"{region}: {host}") for host, region in set_up.hosts().items()]
-        self.fields["host"].choices = [(set_up.FIND, "Find it: ask each region in turn"), *places]  # type: ignore[attr-defined]
+        self.fields["host"].choices = [(set_up.FIND, _("Find it: ask each region in turn")), *places]  # type: ignore[attr-defined]
         for name in ("access_key", "secret_key"):
             self.fields[name].widget.attrs["spellcheck"] = "false"
 
@@ -72,8 +78,8 @@ class KeysForm(forms.Form):
 @method_decorator(sensitive_post_parameters("access_key", "secret_key"), name="dispatch")
 class TryKeys(_Trial):
     form_class = KeysForm
-    title, button = "Try a pair of keys", "Ask LeadSquared"
-    say = (
+    title, button = lazy("Try a pair of keys"), lazy("Ask LeadSquared")
+    say = lazy(
         "LeadSquared is asked once whose keys these are; nothing is changed there. The portal keeps nothing of them:"
         " you get the lines for .env, and put them there yourself."
     )
@@ -86,8 +92,8 @@ class TryKeys(_Trial):
 
 
 class TryWebhook(_Trial):
-    title, button = "Try the webhook's way", "Send a report"
-    say = (
+    title, button = lazy("Try the webhook's way"), lazy("Send a report")
+    say = lazy(
         "A report is sent to this portal's public address, as LeadSquared would send one, about a call that does not"
         " exist. It moves nothing."
     )
@@ -96,16 +102,24 @@ class TryWebhook(_Trial):
         finding = set_up.try_webhook(user)
         if finding.state != doctor.OK:
             raise Barred(f"{finding.says} {finding.do}")
-        return self.done(f"{finding.says} LeadSquared must reach the same address from the internet.")
+        return self.done(
+            _("{says} LeadSquared must reach the same address from the internet.").format(says=finding.says)
+        )
 
 
 class TryMail(_Trial):
-    title, button = "Try a mail", "Send me a mail"
+    title, button = lazy("Try a mail"), lazy("Send me a mail")
 
     @property
     def say(self) -> str:  # type: ignore[override]
         email = getattr(self.request.user, "email", "")
-        return f"A mail goes to {email}, at once." if email else "You have no address: a policy admin writes one down."
+        return (
+            _("A mail goes to {email}, at once.").format(email=email)
+            if email
+            else _("You have no address: a policy admin writes one down.")
+        )
 
     def deed(self, user: User, form: forms.Form) -> HttpResponse:
-        return self.done(f"The mail server took a mail to {set_up.try_mail(user)}. Did it come?")
+        return self.done(
+            _("The mail server took a mail to {try_mail}. Did it come?").format(try_mail=set_up.try_mail(user))
+        )

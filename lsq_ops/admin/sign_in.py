@@ -19,6 +19,7 @@ from django.contrib.auth.views import LoginView
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.generic.edit import FormView
 
 from lsq_ops.admin import gate
@@ -52,7 +53,7 @@ class SignIn(LoginView):
         return perform_login(self.request, form.get_user(), redirect_url=self.get_success_url())
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return framed(self.request, "Sign in", **super().get_context_data(**kwargs))
+        return framed(self.request, _("Sign in"), **super().get_context_data(**kwargs))
 
 
 class SecondStep(AuthenticateView):
@@ -67,13 +68,13 @@ class SecondStep(AuthenticateView):
         return super().post(request, *args, **kwargs)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return framed(self.request, "Second factor", **super().get_context_data(**kwargs))
+        return framed(self.request, _("Second factor"), **super().get_context_data(**kwargs))
 
 
 def blocked(request: HttpRequest, original: HttpResponse | None, credentials: Any) -> HttpResponse:
     """django-axes shows this in place of the page after too many wrong tries."""
     clock = timing()
-    context = framed(request, "Sign-in is blocked", minutes=span(clock.sign_in_blocked), tries=clock.sign_in_tries)
+    context = framed(request, _("Sign-in is blocked"), minutes=span(clock.sign_in_blocked), tries=clock.sign_in_tries)
     answer = render(request, "lsq_ops/sign_in/blocked.html", context, status=429)
     answer.headers["Retry-After"] = str(clock.sign_in_blocked)
     return answer
@@ -96,7 +97,7 @@ class OwnPasswordForm(PasswordChangeForm):
     def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
         super().__init__(request.user, *args, **kwargs)  # type: ignore[arg-type]
         self.request = request
-        self.fields["new_password1"].help_text = "At least 12 characters, not a common one, not like your name."
+        self.fields["new_password1"].help_text = _("At least 12 characters, not a common one, not like your name.")
         self.fields["new_password2"].help_text = ""
 
     def clean_old_password(self) -> str:
@@ -122,24 +123,31 @@ class Password(FormView):
             return self.form_invalid(form)
         update_session_auth_hash(self.request, user)
         gate.keep(self.request.session, change)
-        messages.success(self.request, f"Your password is changed; your other sessions are over. {waits(user, change)}")
+        messages.success(
+            self.request,
+            _("Your password is changed; your other sessions are over. {waits}").format(waits=waits(user, change)),
+        )
         return redirect("admin:index")
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        say = f"Your other sessions end with the change. {will_wait(self.request.user)}"
-        more = {"say": say, "button": "Change the password", "form_kind": "password"}
-        return framed(self.request, "Change password", **more, **super().get_context_data(**kwargs))
+        say = _("Your other sessions end with the change. {will_wait}").format(will_wait=will_wait(self.request.user))
+        more = {"say": say, "button": _("Change the password"), "form_kind": "password"}
+        return framed(self.request, _("Change password"), **more, **super().get_context_data(**kwargs))
 
 
 def will_wait(user: Any) -> str:
     """What a change would do to votes; nothing where none would wait."""
     seconds = sign_in.votes_would_wait(user)
-    return f"New votes of yours then wait {span(seconds)}." if seconds else ""
+    return _("New votes of yours then wait {seconds}.").format(seconds=span(seconds)) if seconds else ""
 
 
 def waits(user: Any, change: VotingSuspension) -> str:
     """What a change did to votes."""
-    return f"Your votes count again from {change.until:%d %b %Y %H:%M} UTC." if sign_in.votes_would_wait(user) else ""
+    return (
+        _("Your votes count again from {until:%d %b %Y %H:%M} UTC.").format(until=change.until)
+        if sign_in.votes_would_wait(user)
+        else ""
+    )
 
 
 # --- What Django, allauth and django-axes tell -----------------------------------------------------------------------

@@ -7,12 +7,14 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from lsq_ops.admin import face, request_page
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.admin.request_forms import AskForm, ChangesForm, LeaveOutForm, number_in, vote_form
 from lsq_ops.models import DeletionItem, DeletionRequest, Message, Vote
 from lsq_ops.services import striking, talk, waiting
+from lsq_ops.wording import lazy
 
 TICKS = 100  # boxes on one page
 
@@ -23,7 +25,9 @@ def recorded(request: HttpRequest, obj: DeletionRequest, said: str) -> SafeStrin
     if other is None:
         return said
     address = reverse("admin:lsq_ops_deletionrequest_change", args=[other.pk])
-    return format_html('{} Next for you: <a href="{}" style="text-decoration:underline">{}</a>.', said, address, other)
+    return format_html(
+        _('{} Next for you: <a href="{}" style="text-decoration:underline">{}</a>.'), said, address, other
+    )
 
 
 def changes_form(request: HttpRequest, obj: DeletionRequest) -> Any:
@@ -34,7 +38,7 @@ def changes_form(request: HttpRequest, obj: DeletionRequest) -> Any:
 
 def _in_a_line(item: DeletionItem) -> str:
     odd = f" ({item.odd})" if item.odd else ""
-    lead = f", lead {item.lead_id[:8]}…" if item.lead_id else ""
+    lead = _(", lead {lead_id}…").format(lead_id=item.lead_id[:8]) if item.lead_id else ""
     return f"{face.plain(item.label)}, {face.minute(item.at)}{lead}{odd}"
 
 
@@ -51,8 +55,8 @@ def ask_form(request: HttpRequest, obj: DeletionRequest) -> Any:
 def ask_text(request: HttpRequest, obj: DeletionRequest) -> str:
     asked = question_of(request, obj)
     if asked:
-        return f"{asked.author_name} wrote: “{face.plain(asked.text)}”"
-    return "Everybody who looks at the request reads it; those concerned get a mail. No vote is touched by it."
+        return _("{author_name} wrote: “{text}”").format(author_name=asked.author_name, text=face.plain(asked.text))
+    return _("Everybody who looks at the request reads it; those concerned get a mail. No vote is touched by it.")
 
 
 def leave_out_form(request: HttpRequest, obj: DeletionRequest) -> Any:
@@ -61,16 +65,23 @@ def leave_out_form(request: HttpRequest, obj: DeletionRequest) -> Any:
 
 def leave_out_text(request: HttpRequest, obj: DeletionRequest) -> str:
     vote = striking.proposal(obj)
-    return _numbers(vote) if vote else "Nothing is proposed any more."
+    return _numbers(vote) if vote else _("Nothing is proposed any more.")
 
 
 def _numbers(vote: Vote) -> str:
     strikes, version = striking.strikes_of(vote), vote.version
     out = len(striking.covered(version, strikes))
-    return (
-        f"{vote.voter_name} proposes to leave out {striking.in_words(vote)}: {out:,} of the {version.items_count:,}"
-        f" items of version {version.number}; {version.items_count - out:,} would be left. A new version is made"
-        f" without them, its leads are read again, and you can submit it; {vote.voter_name} may vote on it."
+    return _(
+        "{voter_name} proposes to leave out {in_words}: {out:,} of the {items_count:,} items of version "
+        "{number}; {items_count2:,} would be left. A new version is made without them, its leads are "
+        "read again, and you can submit it; {voter_name} may vote on it."
+    ).format(
+        voter_name=vote.voter_name,
+        in_words=striking.in_words(vote),
+        out=out,
+        items_count=version.items_count,
+        number=version.number,
+        items_count2=version.items_count - out,
     )
 
 
@@ -79,19 +90,19 @@ class TalkDialogs:
 
     @dialog(
         verb="ask",
-        label=lambda request, obj: "Answer" if request.GET.get("to") else "Ask",
+        label=lambda request, obj: _("Answer") if request.GET.get("to") else _("Ask"),
         form=ask_form,
         question=ask_text,
-        button=lambda request, obj: "Answer" if request.GET.get("to") else "Ask",
+        button=lambda request, obj: _("Answer") if request.GET.get("to") else _("Ask"),
     )
     def ask(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
         given = form.cleaned_data
         talk.write(request.user, obj, given["text"], answers=given["answers"])
-        return "Your answer is on the page." if given["answers"] else "Your question is on the page."
+        return _("Your answer is on the page.") if given["answers"] else _("Your question is on the page.")
 
     @dialog(
         verb="leave_out",
-        label="Leave these out",
+        label=lazy("Leave these out"),
         primary=True,
         offered=lambda request, obj: striking.proposal(obj) is not None,
         form=leave_out_form,
@@ -99,4 +110,6 @@ class TalkDialogs:
     )
     def leave_out(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
         version = striking.leave_out(request.user, obj, form.cleaned_data["vote"])
-        return f"Version {version.number} of {obj} is made without them; its leads are being read."
+        return _("Version {number} of {obj} is made without them; its leads are being read.").format(
+            number=version.number, obj=obj
+        )

@@ -8,6 +8,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
+from django.utils.text import format_lazy
+from django.utils.translation import gettext as _
 
 from lsq_ops.admin import drafting, face, holds
 from lsq_ops.admin.activities import lead_link
@@ -20,16 +22,17 @@ from lsq_ops.models import Lead, Task
 from lsq_ops.services import finding, leads
 from lsq_ops.services.may import Barred
 from lsq_ops.services.uploads import SAMPLE_ID, normal_id
+from lsq_ops.wording import lazy
 
 
 class OpenOrDone(admin.SimpleListFilter):
     """Without a choice the list shows what is there; what is gone would only be ticked by mistake."""
 
-    title = "state"
+    title = lazy("state")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("open", "Open"), ("completed", "Completed"), ("gone", "Gone from LeadSquared")]
+        return [("open", _("Open")), ("completed", _("Completed")), ("gone", _("Gone from LeadSquared"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         there = queryset.filter(gone_at__isnull=True)
@@ -43,22 +46,28 @@ class OpenOrDone(admin.SimpleListFilter):
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         for number, choice in enumerate(super().choices(changelist)):
-            yield {**choice, "display": "All that are there"} if number == 0 else choice
+            yield {**choice, "display": _("All that are there")} if number == 0 else choice
 
 
 class OwnerForm(forms.Form):
-    owner = forms.CharField(label="Owner id", max_length=80, help_text=f"A LeadSquared user's id, like {SAMPLE_ID}.")
+    owner = forms.CharField(
+        label=lazy("Owner id"),
+        max_length=80,
+        help_text=format_lazy(lazy("A LeadSquared user's id, like {sample_id}."), sample_id=SAMPLE_ID),
+    )
 
     def clean_owner(self) -> str:
         one = normal_id(self.cleaned_data["owner"])
         if one is None:
-            raise forms.ValidationError(f"This is not a user's id; expected something like {SAMPLE_ID}.")
+            raise forms.ValidationError(
+                _("This is not a user's id; expected something like {sample_id}.").format(sample_id=SAMPLE_ID)
+            )
         return one
 
 
 def read_owner(user: Any, owner_id: str) -> str:
     leads.refresh_owner(user, owner_id)
-    return "The owner's tasks are being read; a long list takes minutes. Reload the list to see them."
+    return _("The owner's tasks are being read; a long list takes minutes. Reload the list to see them.")
 
 
 @admin.register(Task)
@@ -66,10 +75,10 @@ class TaskAdmin(OnHold, LongListAdmin, RevealingAdmin):
     change_list_template = "lsq_ops/mirror_list.html"
     list_display = ("task_name", "state", "due_at", "owner", "lead_name", "task_id", "read")
     list_filter = (OpenOrDone,)
-    empty_says = "No task yet. Add a lead, or read the tasks of a LeadSquared user."
+    empty_says = lazy("No task yet. Add a lead, or read the tasks of a LeadSquared user.")
     ordering = ("-id",)
     search_fields = ("task_id",)  # shows the search box; get_search_results does the search
-    search_help_text = "Id of a task, a lead or an owner; how its name begins; the owner's name"
+    search_help_text = lazy("Id of a task, a lead or an owner; how its name begins; the owner's name")
     actions = drafting.list_actions("task", "task_id")
     actions_list = ("upload", "refresh_owner")
     actions_detail = ("refresh_this_owner", "hold", "reveal")
@@ -88,83 +97,85 @@ class TaskAdmin(OnHold, LongListAdmin, RevealingAdmin):
         changelist.result_list = rows
         return changelist
 
-    @admin.display(description="Name")
+    @admin.display(description=lazy("Name"))
     def task_name(self, obj: Task) -> str:
-        return format_html("<bdi>{}</bdi>", face.short(obj.name, 80) or "(no name)")
+        return format_html("<bdi>{}</bdi>", face.short(obj.name, 80) or _("(no name)"))
 
-    @admin.display(description="State")
+    @admin.display(description=lazy("State"))
     def state(self, obj: Task) -> str:
         if obj.gone_at:
             return "gone"
-        return {True: "completed", False: "open", None: "unknown"}[obj.completed]
+        return {True: _("completed"), False: _("open"), None: _("unknown")}[obj.completed]
 
-    @admin.display(description="Due")
+    @admin.display(description=lazy("Due"))
     def due_at(self, obj: Task) -> str:
         return face.when(obj.due)
 
-    @admin.display(description="Owner")
+    @admin.display(description=lazy("Owner"))
     def owner(self, obj: Task) -> str:
         return format_html("<bdi>{}</bdi>", face.short(obj.owner_name, 60) or "–")
 
-    @admin.display(description="Lead")
+    @admin.display(description=lazy("Lead"))
     def lead_name(self, obj: Task) -> str:
         return lead_link(obj.its_lead, otherwise=obj.lead_id or "–")  # type: ignore[attr-defined]
 
-    @admin.display(description="Read")
+    @admin.display(description=lazy("Read"))
     def read(self, obj: Task) -> str:
         return face.ago(obj.read_at)
 
     # --- A task ---
 
     def headline(self, obj: Task) -> str:
-        return f"Task {obj.task_id}"
+        return _("Task {task_id}").format(task_id=obj.task_id)
 
     def facts(self, request: HttpRequest, obj: Task) -> list[tuple[str, Any]]:
         lead = Lead.objects.filter(account=obj.account, prospect_id=obj.lead_id).first()
         return [
-            ("Name", face.plain(obj.name) or "–"),
-            ("State", self.state(obj)),
-            ("Due", face.both(obj.due)),
-            ("Owner", f"{face.plain(obj.owner_name) or '–'} ({obj.owner_id or 'id unknown'})"),
-            ("Lead", lead_link(lead, otherwise=obj.lead_id or "–")),
-            ("Read", face.both(obj.read_at)),
-            ("On hold", face.plain(hold.reason) if (hold := holds.on_task(obj)) else "no"),
-            ("Gone", face.both(obj.gone_at) if obj.gone_at else "no, it was there at the last reading"),
+            (_("Name"), face.plain(obj.name) or "–"),
+            (_("State"), self.state(obj)),
+            (_("Due"), face.both(obj.due)),
+            (_("Owner"), f"{face.plain(obj.owner_name) or '–'} ({obj.owner_id or 'id unknown'})"),
+            (_("Lead"), lead_link(lead, otherwise=obj.lead_id or "–")),
+            (_("Read"), face.both(obj.read_at)),
+            (_("On hold"), face.plain(hold.reason) if (hold := holds.on_task(obj)) else _("no")),
+            (_("Gone"), face.both(obj.gone_at) if obj.gone_at else _("no, it was there at the last reading")),
         ]
 
     # --- Dialogs ---
 
     @dialog(
         verb="draft",
-        label="Upload task ids",
+        label=lazy("Upload task ids"),
         icon="upload_file",
         form=TasksForm,
         template=TEMPLATE,
-        question="A CSV or XLSX file with a column of task ids. Nothing is changed by uploading it.",
-        button="Read the file",
+        question=lazy("A CSV or XLSX file with a column of task ids. Nothing is changed by uploading it."),
+        button=lazy("Read the file"),
     )
     def upload(self, request: HttpRequest, obj: None, form: TasksForm) -> HttpResponse:
         return received(request, form)
 
     @dialog(
         verb="refresh_mirror",
-        label="Refresh an owner",
+        label=lazy("Refresh an owner"),
         icon="refresh",
         form=OwnerForm,
-        question="All tasks of one LeadSquared user are read, open and completed.",
-        button="Read the tasks",
+        question=lazy("All tasks of one LeadSquared user are read, open and completed."),
+        button=lazy("Read the tasks"),
     )
     def refresh_owner(self, request: HttpRequest, obj: None, form: OwnerForm) -> str:
         return read_owner(request.user, form.cleaned_data["owner"])
 
     @dialog(
         verb="refresh_mirror",
-        label="Refresh this owner's tasks",
+        label=lazy("Refresh this owner's tasks"),
         icon="refresh",
-        question=lambda request, obj: f"All tasks of {face.plain(obj.owner_name) or 'this owner'} are read again.",
-        button="Read the tasks",
+        question=lambda request, obj: _("All tasks of {owner_name} are read again.").format(
+            owner_name=face.plain(obj.owner_name) or "this owner"
+        ),
+        button=lazy("Read the tasks"),
     )
     def refresh_this_owner(self, request: HttpRequest, obj: Task, form: None) -> str:
         if not obj.owner_id:
-            raise Barred("LeadSquared named no owner for this task; refresh its lead.")
+            raise Barred(_("LeadSquared named no owner for this task; refresh its lead."))
         return read_owner(request.user, obj.owner_id)

@@ -10,28 +10,30 @@ from django.contrib.admin.views.main import SEARCH_VAR
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
 from unfold.views import ChangeList
 
 from lsq_ops.admin import face
 from lsq_ops.admin.base import BaseAdmin
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.admin.paging import Branch, LongList, LongListAdmin, MergedPaginator
-from lsq_ops.admin.trail_words import names_for, sentence
+from lsq_ops.admin.trail_words import ABOUT, names_for, sentence
 from lsq_ops.models import AuditEvent
 from lsq_ops.models.audit import ACTIONS
 from lsq_ops.services import anchors, trail
 from lsq_ops.services.may import Barred
+from lsq_ops.wording import lazy, listed
 
 
 class About(admin.SimpleListFilter):
     """By the first word of the action: the index on actions answers it."""
 
-    title = "what it is about"
+    title = lazy("what it is about")
     parameter_name = "about"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         nouns = sorted({action.split(".")[0] for action in ACTIONS})
-        return [(noun, noun.capitalize()) for noun in nouns]
+        return [(noun, str(ABOUT[noun])) for noun in nouns]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         return queryset.filter(action__in=actions_about(self.value())) if self.value() else queryset
@@ -61,7 +63,7 @@ class TrailAdmin(LongListAdmin, BaseAdmin):
     list_filter = (About,)
     ordering = ("-seq",)
     search_fields = ("actor",)  # shows the search box; get_search_results does the search
-    search_help_text = "DR-118, a user name, an action, or #number"
+    search_help_text = lazy("DR-118, a user name, an action, or #number")
     actions_list = ("verify",)
     file_verb = "export_trail"
 
@@ -88,21 +90,21 @@ class TrailAdmin(LongListAdmin, BaseAdmin):
 
     def _anchored(self) -> dict[str, Any]:
         """How far the trail is known outside the database, and where."""
-        newest, kept = anchors.newest(), ["the log"]
+        newest, kept = anchors.newest(), [_("the log")]
         if newest:
-            kept += ["the file"] if newest.filed_at else []
-            kept += ["a mail"] if newest.mailed_at else []
-        return {"anchor": newest, "anchor_kept": " and ".join(kept)}
+            kept += [_("the file")] if newest.filed_at else []
+            kept += [_("a mail")] if newest.mailed_at else []
+        return {"anchor": newest, "anchor_kept": listed(kept)}
 
-    @admin.display(description="Number")
+    @admin.display(description=lazy("Number"))
     def number(self, obj: AuditEvent) -> str:
         return f"#{obj.seq:,}"
 
-    @admin.display(description="Time")
+    @admin.display(description=lazy("Time"))
     def time(self, obj: AuditEvent) -> str:
         return face.both(_at(obj))
 
-    @admin.display(description="What")
+    @admin.display(description=lazy("What"))
     def what(self, obj: AuditEvent) -> str:
         # In one element: on a phone the cell is a flex box, and would part words and links.
         return format_html("<span>{}</span>", sentence(obj, obj.names))  # type: ignore[attr-defined]
@@ -110,17 +112,17 @@ class TrailAdmin(LongListAdmin, BaseAdmin):
     # --- One event ---
 
     def headline(self, obj: AuditEvent) -> str:
-        return f"Audit event #{obj.seq:,}"
+        return _("Audit event #{seq:,}").format(seq=obj.seq)
 
     def facts(self, request: HttpRequest, obj: AuditEvent) -> list[tuple[str, Any]]:
         return [
-            ("What", sentence(obj, names_for([obj]))),
-            ("Who", face.plain(obj.actor)),
-            ("When", face.both(_at(obj))),
-            ("Action", obj.action),
-            ("Object", f"{obj.object_type} {obj.object_id}"),
-            ("Hash", obj.hash),
-            ("Hash before it", obj.prev_hash),
+            (_("What"), sentence(obj, names_for([obj]))),
+            (_("Who"), face.plain(obj.actor)),
+            (_("When"), face.both(_at(obj))),
+            (_("Action"), obj.action),
+            (_("Object"), f"{obj.object_type} {obj.object_id}"),
+            (_("Hash"), obj.hash),
+            (_("Hash before it"), obj.prev_hash),
         ]
 
     def page_context(self, request: HttpRequest, obj: AuditEvent) -> dict[str, Any]:
@@ -128,17 +130,17 @@ class TrailAdmin(LongListAdmin, BaseAdmin):
 
     @dialog(
         verb="verify_trail",
-        label="Verify now",
+        label=lazy("Verify now"),
         icon="verified",
-        question="Every event is read and its hash computed again, from the first to the last.",
+        question=lazy("Every event is read and its hash computed again, from the first to the last."),
     )
     def verify(self, request: HttpRequest, obj: None, form: None) -> str:
         report = trail.verify_now(request.user)
         if report is None:
-            return "The worker reads the trail now, behind all other work. This page says how far it is."
+            return _("The worker reads the trail now, behind all other work. This page says how far it is.")
         if not report.ok:
             raise Barred(report.sentence)
-        return f"{report.events:,} events were read."
+        return _("{events:,} events were read.").format(events=report.events)
 
 
 def _at(event: AuditEvent) -> datetime:

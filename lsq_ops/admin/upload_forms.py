@@ -6,12 +6,14 @@ from typing import Any, BinaryIO, cast
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 
 from lsq_ops.kinds import activities
 from lsq_ops.services import accounts, days, lookups, uploaded
+from lsq_ops.wording import lazy
 
 TEMPLATE = "lsq_ops/upload_form.html"
-BY = [("id", "Prospect id"), *((name, key.title) for name, key in lookups.KEYS.items())]
+BY = [("id", lazy("Prospect id")), *((name, key.title) for name, key in lookups.KEYS.items())]
 
 
 def named(label: str, help_text: str) -> forms.CharField:
@@ -20,7 +22,7 @@ def named(label: str, help_text: str) -> forms.CharField:
 
 def named_by(help_text: str) -> forms.ChoiceField:
     return forms.ChoiceField(
-        label="A lead is named by",
+        label=lazy("A lead is named by"),
         choices=BY,
         widget=forms.RadioSelect,
         initial="id",
@@ -32,13 +34,13 @@ def named_by(help_text: str) -> forms.ChoiceField:
 class UploadForm(forms.Form):
     names = ""
     file = forms.FileField(
-        label="File",
+        label=lazy("File"),
         allow_empty_file=True,  # the reader says what an empty file is, and what was expected
-        help_text="CSV or XLSX, one line for each record; other columns are left alone. At most 200 MB.",
+        help_text=lazy("CSV or XLSX, one line for each record; other columns are left alone. At most 200 MB."),
         widget=forms.FileInput(attrs={"accept": ".csv,.txt,.tsv,.xlsx"}),
     )
-    column = named("Column", "Its letter or heading. Empty: it is found by what it holds.")
-    sheet = named("Sheet", "Of a workbook: its name or number. Empty: the first that is not hidden.")
+    column = named(lazy("Column"), lazy("Its letter or heading. Empty: it is found by what it holds."))
+    sheet = named(lazy("Sheet"), lazy("Of a workbook: its name or number. Empty: the first that is not hidden."))
 
     def what(self) -> tuple[str, dict[str, Any]]:
         """What a line names, and how it is to be read, as services/uploaded.py takes them."""
@@ -53,7 +55,9 @@ class TasksForm(UploadForm):
 class LeadsForm(UploadForm):
     names = "lead"
     by = named_by(
-        "Numbers, e-mails and phones are looked for in the mirror; a phone in any notation, by its last ten digits."
+        lazy(
+            "Numbers, e-mails and phones are looked for in the mirror; a phone in any notation, by its last ten digits."
+        )
     )
     field_order = ("file", "by", "column", "sheet")
 
@@ -62,27 +66,33 @@ class ActivitiesForm(UploadForm):
     """Single activities by their ids; or a lead and a day in each line, and the types that are meant."""
 
     what_for = forms.ChoiceField(
-        label="A line names",
-        choices=[("activity", "An activity, by its id"), ("day", "A lead and a day, or a window")],
+        label=lazy("A line names"),
+        choices=[("activity", lazy("An activity, by its id")), ("day", lazy("A lead and a day, or a window"))],
         widget=forms.RadioSelect,
         initial="activity",
     )
     codes = forms.MultipleChoiceField(
-        label="Activity types",
+        label=lazy("Activity types"),
         widget=forms.CheckboxSelectMultiple,
         required=False,
-        help_text="For a lead and a day: these types, on that day of the account's local time. Custom types only.",
+        help_text=lazy(
+            "For a lead and a day: these types, on that day of the account's local time. Custom types only."
+        ),
     )
-    by = named_by("For a lead and a day.")
-    column = named("Column of the id", "Of the activity, or of the lead. Empty: it is found by what it holds.")
-    day = named("Column of the day", "Its letter or heading; a time in it means that minute. Empty: it is found.")
-    until = named("Column of the last day", "Where a line holds a window. Empty: each line means one day.")
+    by = named_by(lazy("For a lead and a day."))
+    column = named(
+        lazy("Column of the id"), lazy("Of the activity, or of the lead. Empty: it is found by what it holds.")
+    )
+    day = named(
+        lazy("Column of the day"), lazy("Its letter or heading; a time in it means that minute. Empty: it is found.")
+    )
+    until = named(lazy("Column of the last day"), lazy("Where a line holds a window. Empty: each line means one day."))
     order = forms.ChoiceField(
-        label="Days like 03/04/2026",
+        label=lazy("Days like 03/04/2026"),
         choices=[
-            ("", "as the file shows"),
-            (days.DAY_FIRST, "day first: 3 April"),
-            (days.MONTH_FIRST, "month first: 4 March"),
+            ("", lazy("as the file shows")),
+            (days.DAY_FIRST, lazy("day first: 3 April")),
+            (days.MONTH_FIRST, lazy("month first: 4 March")),
         ],
         required=False,
     )
@@ -95,11 +105,11 @@ class ActivitiesForm(UploadForm):
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}
         if given.get("what_for") == "day" and "codes" not in self.errors and not given.get("codes"):
-            self.add_error("codes", "Choose at least one: which activities of that day are meant?")
+            self.add_error("codes", _("Choose at least one: which activities of that day are meant?"))
         return given
 
     def what(self) -> tuple[str, dict[str, Any]]:
-        _, how = super().what()
+        __, how = super().what()
         given = self.cleaned_data
         if given["what_for"] == "activity":
             return "activity", {name: value for name, value in how.items() if name != "by"}

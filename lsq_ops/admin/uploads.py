@@ -9,6 +9,7 @@ from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
 
 from lsq_ops import kinds
 from lsq_ops.admin import downloads, drafting, face
@@ -18,6 +19,7 @@ from lsq_ops.admin.paging import LongListAdmin
 from lsq_ops.models import UploadedList
 from lsq_ops.services import judging, uploaded
 from lsq_ops.services.may import Barred, may
+from lsq_ops.wording import lazy
 
 ROWS = 100
 # Where more files of that sort are uploaded.
@@ -38,38 +40,38 @@ class UploadedListAdmin(LongListAdmin, BaseAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).filter(user=request.user)
 
-    @admin.display(description="File")
+    @admin.display(description=lazy("File"))
     def file(self, obj: UploadedList) -> str:
         return format_html("<bdi>{}</bdi>", face.plain(obj.name))
 
-    @admin.display(description="Uploaded")
+    @admin.display(description=lazy("Uploaded"))
     def made(self, obj: UploadedList) -> str:
         return face.when(obj.made_at)
 
-    @admin.display(description="A line names")
+    @admin.display(description=lazy("A line names"))
     def what(self, obj: UploadedList) -> str:
         return obj.get_names_display()
 
-    @admin.display(description="Lines")
+    @admin.display(description=lazy("Lines"))
     def lines_(self, obj: UploadedList) -> str:
         return f"{obj.lines:,}"
 
-    @admin.display(description="Taken")
+    @admin.display(description=lazy("Taken"))
     def taken(self, obj: UploadedList) -> str:
         return f"{obj.counts.get(judging.TAKEN, 0):,}"
 
-    @admin.display(description="State")
+    @admin.display(description=lazy("State"))
     def state(self, obj: UploadedList) -> str:
         if obj.thrown_at:
-            return "file thrown away"
+            return _("file thrown away")
         if obj.read_at is None:
-            return "being read"
-        return face.badge("partial", "not read to its end") if obj.why else "read"
+            return _("being read")
+        return face.badge("partial", _("not read to its end")) if obj.why else _("read")
 
     # --- A list ---
 
     def headline(self, obj: UploadedList) -> str:
-        return f"Upload of {face.minute(obj.made_at)}"
+        return _("Upload of {when}").format(when=face.minute(obj.made_at))
 
     def page_context(self, request: HttpRequest, obj: UploadedList) -> dict[str, Any]:
         verdict = request.GET.get("verdict", "")
@@ -105,13 +107,15 @@ class UploadedListAdmin(LongListAdmin, BaseAdmin):
 
     @dialog(
         verb="draft",
-        label="The file with outcomes",
+        label=lazy("The file with outcomes"),
         icon="download",
         offered=lambda request, obj: obj.read_at and obj.unpacked and not obj.thrown_at,
-        question="The file comes back as CSV. Before its own columns stand each line's number, verdict, the requests"
-        " that were made from it, and what became of its records.\nIt holds what you uploaded; that you took it is"
-        " written into the audit trail.",
-        button="Download the file",
+        question=lazy(
+            "The file comes back as CSV. Before its own columns stand each line's number, verdict, the requests"
+            " that were made from it, and what became of its records.\nIt holds what you uploaded; that you took it is"
+            " written into the audit trail."
+        ),
+        button=lazy("Download the file"),
     )
     def outcome(self, request: HttpRequest, obj: UploadedList, form: None) -> FileResponse:
         name = f"upload-{obj.pk}-outcomes.csv"
@@ -119,12 +123,13 @@ class UploadedListAdmin(LongListAdmin, BaseAdmin):
 
     @dialog(
         verb="draft",
-        label="Read the file again",
+        label=lazy("Read the file again"),
         icon="refresh",
         offered=lambda request, obj: obj.read_at and not obj.thrown_at,
-        question="Each line is judged again by what the mirror has now. Requests that were made from it stay as they"
-        " are.",
-        button="Read it again",
+        question=lazy(
+            "Each line is judged again by what the mirror has now. Requests that were made from it stay as they are."
+        ),
+        button=lazy("Read it again"),
     )
     def read_again(self, request: HttpRequest, obj: UploadedList, form: None) -> HttpResponse:
         uploaded.read_again(request.user, obj)
@@ -132,17 +137,19 @@ class UploadedListAdmin(LongListAdmin, BaseAdmin):
 
     @dialog(
         verb="draft",
-        label="Throw the file away",
+        label=lazy("Throw the file away"),
         icon="delete",
         offered=lambda request, obj: not obj.thrown_at,
-        question="The file and its lines are not kept any more, and can't come back with outcomes. What was picked and"
-        " asked from it stays, with the file's name and hash.",
-        button="Throw it away",
+        question=lazy(
+            "The file and its lines are not kept any more, and can't come back with outcomes. What was picked and"
+            " asked from it stays, with the file's name and hash."
+        ),
+        button=lazy("Throw it away"),
         danger=True,
     )
     def throw_away(self, request: HttpRequest, obj: UploadedList, form: None) -> str:
         uploaded.throw_away(request.user, obj)
-        return "The file is not kept any more."
+        return _("The file is not kept any more.")
 
 
 def _ways(request: HttpRequest, upload: UploadedList) -> list[tuple[str, str]]:
@@ -151,5 +158,10 @@ def _ways(request: HttpRequest, upload: UploadedList) -> list[tuple[str, str]]:
         return []
     taking = [kind for kind in kinds.every() if drafting.takes(kind, upload.record_type)]
     if len(taking) == 1:
-        return [(f"Use {drafting.picked(upload.selection)}", drafting.draft_url(upload.selection, taking[0]))]
+        return [
+            (
+                _("Use {picked}").format(picked=drafting.picked(upload.selection)),
+                drafting.draft_url(upload.selection, taking[0]),
+            )
+        ]
     return [(kind.action, drafting.draft_url(upload.selection, kind)) for kind in taking]

@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django import forms
+from django.utils.translation import gettext as _
 
 from lsq_ops.leadsquared.bodies import new_activity
 from lsq_ops.leadsquared.client import DeleteCall, delete_activities
 from lsq_ops.leadsquared.records import ActivityRecord
 from lsq_ops.models import Account, ActivitySnapshot, ActivityType, DeletionCall, Selection
+from lsq_ops.wording import lazy, marked
 
 from .base import Again, Kind, Limits, Plan, Planned, Reading, Readings, Record, Subject, Target
 from .local_time import WindowForm, in_words
@@ -18,14 +20,14 @@ from .windows import NEAR, TOO_NEAR, Window, by_lead_and_code, part, windows
 
 CUSTOM = 2  # of ActivityType; the others are the system's own
 CUSTOM_CODES = range(100, 3000)
-STRUCK_OUT = "an approver proposed to leave it out"
+STRUCK_OUT = marked("an approver proposed to leave it out")
 
 
 class ActivitiesForm(WindowForm):
     codes = forms.MultipleChoiceField(
-        label="Activity types",
+        label=lazy("Activity types"),
         widget=forms.CheckboxSelectMultiple,
-        help_text="Custom types only; others can't be deleted.",
+        help_text=lazy("Custom types only; others can't be deleted."),
     )
     field_order = ("codes", "window", "from_time", "to_time")
 
@@ -47,7 +49,7 @@ class LeadKind(Kind):
         return [(ActivitySnapshot.Subject.LEAD_ACTIVITIES.value, call.lead_id)]
 
     def find(self, readings: Readings) -> dict[str, Record]:
-        return {r.id: r for (_, lead), reading in readings.items() for r in _records(lead, reading)}
+        return {r.id: r for (__, lead), reading in readings.items() for r in _records(lead, reading)}
 
     def plan(self, targets: Iterable[Target], parameters: dict[str, Any], readings: Readings, limits: Limits) -> Plan:
         targets, struck_out = list(targets), frozenset(parameters.get("without", ()))
@@ -63,7 +65,7 @@ class LeadKind(Kind):
                 chosen.append(record)
         self._windows(plan, chosen, found)
         going = {record.id for record in plan.items}
-        left = {record.id for record, _ in plan.left_out}
+        left = {record.id for record, __ in plan.left_out}
         plan.kept = [r for r in found.values() if r.id not in going and r.id not in left]
         return plan
 
@@ -78,8 +80,8 @@ class LeadKind(Kind):
             for window, held in windows(can, [*kept, *bound]):
                 calls[lead, window].append((code, held))
         for (lead, window), parts in sorted(calls.items()):
-            codes = tuple(code for code, _ in parts)
-            items = [record for _, held in parts for record in held]
+            codes = tuple(code for code, __ in parts)
+            items = [record for __, held in parts for record in held]
             plan.calls.append(
                 Planned(self.delete(lead, codes, window), items, lead_id=lead, window=window, codes=codes)
             )
@@ -91,11 +93,11 @@ class LeadKind(Kind):
     def bar(self, record: Record, limits: Limits) -> str:
         """Why a chosen record can't go; empty when it can."""
         if record.at is None:
-            return "it has no date, so that no window can hold it"
+            return _("it has no date, so that no window can hold it")
         if record.lead_id in limits.held:
-            return "its lead is on hold"
+            return _("its lead is on hold")
         if limits.now - record.at < timedelta(seconds=limits.settled_seconds + 1):
-            return "it is less than an hour old"
+            return _("it is less than an hour old")
         return ""
 
     def delete(self, lead: str, codes: tuple[int, ...], window: Window) -> DeleteCall:
@@ -117,16 +119,16 @@ class LeadKind(Kind):
 
 class Activities(LeadKind):
     name: ClassVar[str] = "activities"
-    title: ClassVar[str] = "Delete activities"
-    says: ClassVar[str] = (
+    title: ClassVar[str] = lazy("Delete activities")
+    says: ClassVar[str] = lazy(
         "One lead, some types of activities, one window. Types of LeadSquared's own are never touched."
     )
-    action: ClassVar[str] = "Request deletion of activities…"
+    action: ClassVar[str] = lazy("Request deletion of activities…")
     lost: ClassVar[tuple[str, ...]] = (
-        "Each activity gets a new id; whatever refers to the old one finds nothing.",
-        "Who made it and when it was last changed: LeadSquared writes the key's user and the time of the call.",
-        "Attached files: only their names are known. The history of its changes, and where it was tracked.",
-        "What an activity sets off happens again: scores, automations, notifications, webhooks.",
+        lazy("Each activity gets a new id; whatever refers to the old one finds nothing."),
+        lazy("Who made it and when it was last changed: LeadSquared writes the key's user and the time of the call."),
+        lazy("Attached files: only their names are known. The history of its changes, and where it was tracked."),
+        lazy("What an activity sets off happens again: scores, automations, notifications, webhooks."),
     )
 
     def form(
@@ -153,11 +155,15 @@ class Activities(LeadKind):
 
     def describe(self, parameters: dict[str, Any], account: Account) -> str:
         if parameters.get("picked"):
-            return "Activities that were ticked one by one."
+            return _("Activities that were ticked one by one.")
         codes = parameters["codes"]
         names = dict(ActivityType.objects.filter(account=account, code__in=codes).values_list("code", "name"))
-        listed = ", ".join(f"{names[code]} ({code})" if code in names else f"type {code}" for code in codes)
-        return f"Activities of {listed}, {in_words(parameters, account.time_zone)}."
+        listed = ", ".join(
+            f"{names[code]} ({code})" if code in names else _("type {code}").format(code=code) for code in codes
+        )
+        return _("Activities of {listed}, {in_words}.").format(
+            listed=listed, in_words=in_words(parameters, account.time_zone)
+        )
 
     def wants(self, record: Record, targets: list[Target], parameters: dict[str, Any]) -> bool:
         if parameters.get("picked"):
@@ -166,7 +172,7 @@ class Activities(LeadKind):
 
     def bar(self, record: Record, limits: Limits) -> str:
         if not record.custom or record.code not in CUSTOM_CODES:
-            return "it is a system activity; LeadSquared deletes custom ones only"
+            return _("it is a system activity; LeadSquared deletes custom ones only")
         return super().bar(record, limits)
 
     def again(self, raw: dict[str, Any], lead_id: str) -> Again | None:

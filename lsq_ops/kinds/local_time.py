@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from django import forms
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
 
 YEARS = range(1970, 2100)
 
@@ -19,17 +20,19 @@ class LocalTimeField(forms.DateTimeField):
             "widget",
             forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S"),
         )
-        kwargs.setdefault("help_text", f"Local time of the account, {zone}.")
+        kwargs.setdefault("help_text", _("Local time of the account, {zone}.").format(zone=zone))
         super().__init__(**kwargs)
 
     def to_python(self, value: Any) -> datetime | None:
         if isinstance(value, str) and _names_a_zone(value):
-            raise forms.ValidationError(f"Enter the local time of {self.zone.key}, without a zone.")
+            raise forms.ValidationError(_("Enter the local time of {key}, without a zone.").format(key=self.zone.key))
         naive = super().to_python(value)
         if naive is None:
             return None
         if naive.year not in YEARS:
-            raise forms.ValidationError(f"Enter a date from {YEARS[0]} to {YEARS[-1]}.")
+            raise forms.ValidationError(
+                _("Enter a date from {years} to {years2}.").format(years=YEARS[0], years2=YEARS[-1])
+            )
         return local_to_utc(naive.replace(tzinfo=None), self.zone)
 
     def prepare_value(self, value: Any) -> Any:
@@ -53,11 +56,15 @@ def local_to_utc(naive: datetime, zone: ZoneInfo) -> datetime:
     utc = early.astimezone(UTC)
     if utc.astimezone(zone).replace(tzinfo=None) != naive:
         raise forms.ValidationError(
-            f"{naive:%d %b %Y %H:%M} does not exist in {zone.key}: the clocks skip it. Choose a time before or after."
+            _(
+                "{naive:%d %b %Y %H:%M} does not exist in {key}: the clocks skip it. Choose a time before or after."
+            ).format(naive=naive, key=zone.key)
         )
     if early.utcoffset() != late.utcoffset():
         raise forms.ValidationError(
-            f"{naive:%d %b %Y %H:%M} happens twice in {zone.key}: the clocks go back. Choose a time before or after."
+            _(
+                "{naive:%d %b %Y %H:%M} happens twice in {key}: the clocks go back. Choose a time before or after."
+            ).format(naive=naive, key=zone.key)
         )
     return utc
 
@@ -68,10 +75,10 @@ def presets(today: date) -> dict[str, tuple[str, date, date]]:
     first = today.replace(day=1)
     last_of_month_before = first - day
     return {
-        "yesterday": ("Yesterday", today - day, today - day),
-        "last_week": ("Last week", monday - 7 * day, monday - day),
-        "seven_days": ("The last seven days", today - 7 * day, today - day),
-        "last_month": ("Last month", last_of_month_before.replace(day=1), last_of_month_before),
+        "yesterday": (_("Yesterday"), today - day, today - day),
+        "last_week": (_("Last week"), monday - 7 * day, monday - day),
+        "seven_days": (_("The last seven days"), today - 7 * day, today - day),
+        "last_month": (_("Last month"), last_of_month_before.replace(day=1), last_of_month_before),
     }
 
 
@@ -87,15 +94,15 @@ class WindowForm(forms.Form):
         self.presets = presets(datetime.now(self.zone).date())
         days = [(name, _named(*preset)) for name, preset in self.presets.items()]
         self.fields["window"] = forms.ChoiceField(
-            label="Window",
-            choices=[("", "From and To as typed below"), *days],
+            label=_("Window"),
+            choices=[("", _("From and To as typed below")), *days],
             widget=forms.RadioSelect,
             required=False,
             initial="",
-            help_text=f"Whole days of the account's local time, {zone}.",
+            help_text=_("Whole days of the account's local time, {zone}.").format(zone=zone),
         )
-        self.fields["from_time"] = LocalTimeField(zone=zone, label="From", required=False)
-        self.fields["to_time"] = LocalTimeField(zone=zone, label="To", required=False)
+        self.fields["from_time"] = LocalTimeField(zone=zone, label=_("From"), required=False)
+        self.fields["to_time"] = LocalTimeField(zone=zone, label=_("To"), required=False)
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
@@ -110,7 +117,7 @@ class WindowForm(forms.Form):
                 self.add_error(name, self.fields[name].error_messages["required"])
         start, end = data.get("from_time"), data.get("to_time")
         if start and end and start > end:
-            self.add_error("to_time", "The window ends before it begins: put the earlier time under From.")
+            self.add_error("to_time", _("The window ends before it begins: put the earlier time under From."))
         return data
 
     def _whole_days(self, first: date, last: date) -> dict[str, datetime]:
@@ -131,7 +138,7 @@ class WindowForm(forms.Form):
 def _named(title: str, first: date, last: date) -> str:
     if first == last:
         return f"{title}, {first:%a %d %b}"
-    return f"{title}, {first:%a %d %b} to {last:%a %d %b}"
+    return _("{title}, {first:%a %d %b} to {last:%a %d %b}").format(title=title, first=first, last=last)
 
 
 def in_words(parameters: dict[str, Any], zone: str) -> str:
@@ -140,5 +147,9 @@ def in_words(parameters: dict[str, Any], zone: str) -> str:
         return ""
     tz = ZoneInfo(zone)
     start, end = (datetime.fromisoformat(parameters[key]) for key in ("from", "to"))
-    local = f"{start.astimezone(tz):%d %b %Y %H:%M:%S} to {end.astimezone(tz):%d %b %Y %H:%M:%S %Z}"
-    return f"from {local} ({start:%d %b %H:%M:%S} to {end:%d %b %H:%M:%S} UTC)"
+    local = _("{astimezone:%d %b %Y %H:%M:%S} to {astimezone2:%d %b %Y %H:%M:%S %Z}").format(
+        astimezone=start.astimezone(tz), astimezone2=end.astimezone(tz)
+    )
+    return _("from {local} ({start:%d %b %H:%M:%S} to {end:%d %b %H:%M:%S} UTC)").format(
+        local=local, start=start, end=end
+    )

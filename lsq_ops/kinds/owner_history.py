@@ -7,6 +7,7 @@ from django import forms
 
 from lsq_ops.leadsquared.client import DeleteCall, delete_owner_history
 from lsq_ops.models import Account, Selection
+from lsq_ops.wording import lazy
 
 from .activities import LeadKind, in_window
 from .base import Record, Target
@@ -45,16 +46,16 @@ class HistoryKind(LeadKind):
 
 class OwnerHistory(HistoryKind):
     name: ClassVar[str] = "owner_history"
-    title: ClassVar[str] = "Delete owner-change history"
-    says: ClassVar[str] = "One lead, one window: the record of who owned it goes; its owner stays."
-    action: ClassVar[str] = "Request deletion of owner-change history…"
-    always_high: ClassVar[str] = "it removes owner-change history"
+    title: ClassVar[str] = lazy("Delete owner-change history")
+    says: ClassVar[str] = lazy("One lead, one window: the record of who owned it goes; its owner stays.")
+    action: ClassVar[str] = lazy("Request deletion of owner-change history…")
+    always_high: ClassVar[str] = lazy("it removes owner-change history")
     warnings: ClassVar[tuple[str, ...]] = (
-        "This removes the evidence of who held the lead and when.",
-        "The lead's owner stays as it is; correcting the owner afterwards writes a new entry.",
+        lazy("This removes the evidence of who held the lead and when."),
+        lazy("The lead's owner stays as it is; correcting the owner afterwards writes a new entry."),
     )
     code: ClassVar[int] = 3001
-    what: ClassVar[str] = "Owner changes"
+    what: ClassVar[str] = lazy("Owner changes")
 
     def delete(self, lead: str, codes: tuple[int, ...], window: Window) -> DeleteCall:
         return delete_owner_history(lead, *window)

@@ -8,29 +8,34 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from django import forms
+from django.utils.translation import gettext as _
 
 from lsq_ops.leadsquared.bodies import new_task
 from lsq_ops.leadsquared.client import delete_tasks
 from lsq_ops.leadsquared.records import TaskRecord
 from lsq_ops.models import Account, ActivitySnapshot, DeletionCall, Selection
+from lsq_ops.wording import lazy, marked
 
 from .base import Again, Kind, Limits, Plan, Planned, Readings, Record, Subject, Target
 
-OPEN_TASK, COMPLETED_TASK = "open task", "completed task"
+OPEN_TASK, COMPLETED_TASK = marked("open task"), marked("completed task")
 LEAD, OWNER = ActivitySnapshot.Subject.LEAD_TASKS.value, ActivitySnapshot.Subject.OWNER_TASKS.value
 
 
 class Tasks(Kind):
     name: ClassVar[str] = "tasks"
-    title: ClassVar[str] = "Delete tasks"
-    says: ClassVar[str] = "Tasks by their ids, those of one owner together. A completed task is not gone."
-    action: ClassVar[str] = "Request deletion of tasks…"
+    title: ClassVar[str] = lazy("Delete tasks")
+    says: ClassVar[str] = lazy("Tasks by their ids, those of one owner together. A completed task is not gone.")
+    action: ClassVar[str] = lazy("Request deletion of tasks…")
     picks: ClassVar[str] = "task"
     lost: ClassVar[tuple[str, ...]] = (
-        "Each task gets a new id; whatever refers to the old one finds nothing.",
-        "A completed task comes back as an open one, which Task.svc/MarkComplete then completes, at that later time.",
-        "Who made it and when: LeadSquared writes the key's user and the time of the call. Reminders start anew.",
-        "What a task sets off happens again: mails to its owner, automations, webhooks.",
+        lazy("Each task gets a new id; whatever refers to the old one finds nothing."),
+        lazy(
+            "A completed task comes back as an open one, which Task.svc/MarkComplete then completes,"
+            " at that later time."
+        ),
+        lazy("Who made it and when: LeadSquared writes the key's user and the time of the call. Reminders start anew."),
+        lazy("What a task sets off happens again: mails to its owner, automations, webhooks."),
     )
 
     def form(
@@ -46,7 +51,7 @@ class Tasks(Kind):
         return {}
 
     def describe(self, parameters: dict[str, Any], account: Account) -> str:
-        return "Tasks that were chosen one by one or from a file."
+        return _("Tasks that were chosen one by one or from a file.")
 
     def subjects(self, targets: Iterable[Target], readings: Readings) -> list[Subject]:
         wanted = {t.record_id: t for t in targets}
@@ -67,7 +72,7 @@ class Tasks(Kind):
             if record.id not in wanted:
                 plan.kept.append(record)
             elif limits.held & {record.id, record.lead_id}:
-                plan.left_out.append((record, "it or its lead is on hold"))
+                plan.left_out.append((record, _("it or its lead is on hold")))
             else:
                 by_owner[record.owner_id].append(record)
         for owner, records in sorted(by_owner.items()):
@@ -96,7 +101,7 @@ class Tasks(Kind):
 
     def again(self, raw: dict[str, Any], lead_id: str) -> Again | None:
         task = TaskRecord.model_validate(raw)
-        missing = "" if task.task_type else "its type, which the list that it was read from doesn't tell"
+        missing = "" if task.task_type else _("its type, which the list that it was read from doesn't tell")
         return Again("Task.svc/Create", new_task(task, lead_id), missing)
 
     def suspects(self, call: DeletionCall, record: Record) -> bool:

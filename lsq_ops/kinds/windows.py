@@ -9,10 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from lsq_ops.wording import marked
+
 from .base import Record
 
 NEAR = timedelta(seconds=1)
-TOO_NEAR = "it can't be parted from a record that stays: LeadSquared deletes by the second"
+TOO_NEAR = marked("it can't be parted from a record that stays: LeadSquared deletes by the second")
 
 Window = tuple[datetime, datetime]
 

@@ -4,11 +4,14 @@ from datetime import datetime, timedelta
 from socket import gethostname
 
 from django.db import models
+from django.utils.translation import gettext as _
+
+from lsq_ops.wording import lazy, marked
 
 from .clock import db_now
 
 # An account that says this was never resumed: nothing could have been sent. The database's rules ask for it too.
-FIRST_PAUSE = "Not resumed yet: test the connection, make people and grants, then resume."
+FIRST_PAUSE = marked("Not resumed yet: test the connection, make people and grants, then resume.")
 
 
 class Account(models.Model):
@@ -44,6 +47,8 @@ class Account(models.Model):
     sync_on = models.BooleanField(default=False, help_text="leads are kept in step with LeadSquared by themselves")
 
     class Meta:
+        verbose_name = lazy("account")
+        verbose_name_plural = lazy("accounts")
         constraints = (
             models.UniqueConstraint(fields=["host", "org_id"], name="account_once_per_host_and_org"),
             models.UniqueConstraint(fields=["current"], condition=models.Q(current=True), name="one_current_account"),
@@ -75,7 +80,7 @@ class BudgetSlot(models.Model):
         constraints = (models.UniqueConstraint(fields=["account", "number"], name="slot_number_once"),)
 
     def __str__(self) -> str:
-        return f"slot {self.number}"
+        return _("slot {number}").format(number=self.number)
 
 
 class BudgetDay(models.Model):

@@ -14,6 +14,7 @@ from typing import Any
 from django.db import connection, models, transaction
 
 from lsq_ops.chain import FIELDS, HASHED, canonical, link_hash, pieces
+from lsq_ops.wording import lazy
 
 from .clock import NOW, from_db
 
@@ -56,7 +57,7 @@ class AuditEvent(models.Model):
 
     seq = models.BigIntegerField(primary_key=True)
     at = models.TextField()
-    actor = models.TextField()
+    actor = models.TextField(verbose_name=lazy("actor"))
     action = models.TextField()
     object_type = models.TextField()
     object_id = models.TextField()
@@ -65,8 +66,8 @@ class AuditEvent(models.Model):
     hash = models.CharField(max_length=64)
 
     class Meta:
-        verbose_name = "audit event"
-        verbose_name_plural = "audit events"
+        verbose_name = lazy("audit event")
+        verbose_name_plural = lazy("audit events")
         ordering = ("-seq",)
         # Each ends in the number: the newest of a kind are read from the index's end, and nothing is sorted.
         indexes = (

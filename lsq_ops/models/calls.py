@@ -6,6 +6,9 @@ from typing import Any
 
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import F
+from django.utils.translation import gettext as _
+
+from lsq_ops.wording import lazy
 
 from .accounts import Account
 from .machine import StateMachine
@@ -14,17 +17,17 @@ from .requests import DeletionRequest, RequestVersion
 
 class DeletionCall(StateMachine):
     class State(models.TextChoices):
-        PLANNED = "planned", "planned"
-        SENT = "sent", "being sent"
-        VERIFYING = "verifying", "being read back"
-        GONE = "gone", "gone"
-        PARTIAL = "partial", "partly gone"
-        STILL_PRESENT = "still_present", "still there"
-        UNVERIFIABLE = "unverifiable", "can't be read"
-        OVER_DELETED = "over_deleted", "more went than was approved"
-        SKIPPED = "skipped", "not sent"
+        PLANNED = "planned", lazy("planned")
+        SENT = "sent", lazy("being sent")
+        VERIFYING = "verifying", lazy("being read back")
+        GONE = "gone", lazy("gone")
+        PARTIAL = "partial", lazy("partly gone")
+        STILL_PRESENT = "still_present", lazy("still there")
+        UNVERIFIABLE = "unverifiable", lazy("can't be read")
+        OVER_DELETED = "over_deleted", lazy("more went than was approved")
+        SKIPPED = "skipped", lazy("not sent")
 
-    NOUN = "call"
+    NOUN = lazy("call")
     ENDS = ("gone", "partial", "still_present", "unverifiable", "over_deleted")
     MOVES = {
         "planned": ("sent", "skipped"),
@@ -66,7 +69,7 @@ class DeletionCall(StateMachine):
         )
 
     def __str__(self) -> str:
-        return f"call {self.number} of {self.request}"
+        return _("call {number} of {request}").format(number=self.number, request=self.request)
 
 
 class CallBody(models.Model):
@@ -76,21 +79,21 @@ class CallBody(models.Model):
     text = models.TextField()
 
     def __str__(self) -> str:
-        return f"body of {self.call_id}"
+        return _("body of {call_id}").format(call_id=self.call_id)
 
 
 class Attempt(StateMachine):
     """One send of a call. Committed before its first byte leaves; sent at most once."""
 
     class State(models.TextChoices):
-        INTENT = "intent", "about to be sent"
-        ACCEPTED = "accepted", "taken by LeadSquared"
-        REFUSED = "refused", "refused by LeadSquared"
-        TURNED_AWAY = "turned_away", "turned away, nothing done"
-        NOT_SENT = "not_sent", "not sent"
-        UNKNOWN = "unknown", "sent, no clear answer yet"
+        INTENT = "intent", lazy("about to be sent")
+        ACCEPTED = "accepted", lazy("taken by LeadSquared")
+        REFUSED = "refused", lazy("refused by LeadSquared")
+        TURNED_AWAY = "turned_away", lazy("turned away, nothing done")
+        NOT_SENT = "not_sent", lazy("not sent")
+        UNKNOWN = "unknown", lazy("sent, no clear answer yet")
 
-    NOUN = "attempt"
+    NOUN = lazy("attempt")
     MAY_HAVE_ACTED = ("intent", "accepted", "refused", "unknown")  # LeadSquared may have carried it out
     MOVES = {
         "intent": ("accepted", "refused", "turned_away", "not_sent", "unknown"),
@@ -150,7 +153,7 @@ class Attempt(StateMachine):
         return (int(found[0]), int(found[1])) if found else None
 
     def __str__(self) -> str:
-        return f"attempt {self.number} of call {self.call_id}"
+        return _("attempt {number} of call {call_id}").format(number=self.number, call_id=self.call_id)
 
 
 class TaskClaim(models.Model):
@@ -187,7 +190,7 @@ class WebhookReceipt(models.Model):
         indexes = (models.Index(fields=["id"], name="receipt_untaken", condition=models.Q(taken_at__isnull=True)),)
 
     def __str__(self) -> str:
-        return f"receipt {self.pk}"
+        return _("receipt {number}").format(number=self.pk)
 
     @classmethod
     def newest_at(cls) -> datetime | None:

@@ -1,6 +1,9 @@
 """What a run that erases keeps: how far it came, and what it erased."""
 
 from django.db import models
+from django.utils.translation import gettext as _
+
+from lsq_ops.wording import lazy
 
 from .accounts import Account
 
@@ -8,7 +11,7 @@ from .accounts import Account
 class ErasingRun(models.Model):
     """`rule` and `after` are where it stands: whoever goes on begins there."""
 
-    by = models.CharField(max_length=150)
+    by = models.CharField(verbose_name=lazy("by"), max_length=150)
     begun_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     rule = models.PositiveIntegerField(default=0)
@@ -27,8 +30,12 @@ class RetentionRun(ErasingRun):
 
     until = models.DateTimeField(help_text="what ended before that is erased")
 
+    class Meta:
+        verbose_name = lazy("retention run")
+        verbose_name_plural = lazy("retention runs")
+
     def __str__(self) -> str:
-        return f"retention run {self.pk}"
+        return _("retention run {number}").format(number=self.pk)
 
 
 class Erasure(ErasingRun):
@@ -45,8 +52,12 @@ class Erasure(ErasingRun):
     lifted_at = models.DateTimeField(null=True, help_text="LeadSquared's data of the person may come in again")
     lifted_by = models.CharField(max_length=150, blank=True)
 
+    class Meta:
+        verbose_name = lazy("erasure")
+        verbose_name_plural = lazy("erasures")
+
     def __str__(self) -> str:
-        return f"erasure {self.pk}"
+        return _("erasure {number}").format(number=self.pk)
 
 
 class ErasedId(models.Model):
@@ -56,4 +67,4 @@ class ErasedId(models.Model):
     mark = models.CharField(max_length=64, db_index=True)
 
     def __str__(self) -> str:
-        return f"id {self.pk} of {self.erasure_id}"
+        return _("id {number} of {erasure_id}").format(number=self.pk, erasure_id=self.erasure_id)

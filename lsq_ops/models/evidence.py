@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import models
+from django.utils.translation import gettext as _
+
+from lsq_ops.wording import lazy
 
 from .accounts import Account
 from .requests import DeletionRequest
@@ -19,15 +22,15 @@ class ActivitySnapshot(models.Model):
     """
 
     class Subject(models.TextChoices):
-        LEAD_ACTIVITIES = "lead_activities", "activities of a lead"
-        LEAD_TASKS = "lead_tasks", "tasks of a lead"
-        OWNER_TASKS = "owner_tasks", "tasks of an owner"
+        LEAD_ACTIVITIES = "lead_activities", lazy("activities of a lead")
+        LEAD_TASKS = "lead_tasks", lazy("tasks of a lead")
+        OWNER_TASKS = "owner_tasks", lazy("tasks of an owner")
 
     class Lane(models.IntegerChoices):
-        VERIFY = 0, "reading back"
-        SEND = 1, "reading just before a send"
-        PREVIEW = 2, "reading for a preview"
-        MIRROR = 3, "refreshing the mirror"
+        VERIFY = 0, lazy("reading back")
+        SEND = 1, lazy("reading just before a send")
+        PREVIEW = 2, lazy("reading for a preview")
+        MIRROR = 3, lazy("refreshing the mirror")
 
     account = models.ForeignKey(Account, models.PROTECT)
     request = models.ForeignKey(DeletionRequest, models.PROTECT, null=True, related_name="snapshots")
@@ -63,7 +66,7 @@ class ActivitySnapshot(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"snapshot {self.pk}"
+        return _("snapshot {number}").format(number=self.pk)
 
     def rows(self) -> list[dict[str, Any]]:
         """The records as LeadSquared gave them; empty where retention emptied them."""
@@ -83,7 +86,7 @@ class SnapshotPage(models.Model):
         constraints = (models.UniqueConstraint(fields=["snapshot", "number"], name="page_once"),)
 
     def __str__(self) -> str:
-        return f"page {self.number} of snapshot {self.snapshot_id}"
+        return _("page {number} of snapshot {snapshot_id}").format(number=self.number, snapshot_id=self.snapshot_id)
 
 
 class SnapshotContent(models.Model):
@@ -93,7 +96,7 @@ class SnapshotContent(models.Model):
     packed = models.BinaryField()
 
     def __str__(self) -> str:
-        return f"content of snapshot {self.snapshot_id}"
+        return _("content of snapshot {snapshot_id}").format(snapshot_id=self.snapshot_id)
 
 
 def pack(texts: Iterable[str]) -> tuple[bytes, str]:

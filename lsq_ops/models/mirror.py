@@ -4,6 +4,9 @@ from datetime import datetime
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from lsq_ops.wording import lazy
 
 from .accounts import Account
 from .clock import db_now
@@ -27,13 +30,13 @@ class ActivityType(models.Model):
 class Lead(models.Model):
     account = models.ForeignKey(Account, models.CASCADE, db_index=False)  # of which there is one at a time
     prospect_id = models.CharField(max_length=36)
-    number = models.CharField(max_length=50, blank=True)
+    number = models.CharField(verbose_name=lazy("number"), max_length=50, blank=True)
     first_name = models.CharField(max_length=500, blank=True)
     last_name = models.CharField(max_length=500, blank=True)
     email = models.CharField(max_length=320, blank=True)
     phone = models.CharField(max_length=100, blank=True)
     mobile = models.CharField(max_length=100, blank=True)
-    stage = models.CharField(max_length=200, blank=True)
+    stage = models.CharField(verbose_name=lazy("stage"), max_length=200, blank=True)
     owner_id = models.CharField(max_length=36, blank=True)
     owner_name = models.CharField(max_length=300, blank=True)
     created_on = models.DateTimeField(null=True)
@@ -48,6 +51,8 @@ class Lead(models.Model):
     gone_at = models.DateTimeField(null=True, help_text="LeadSquared no longer shows it")
 
     class Meta:
+        verbose_name = lazy("lead")
+        verbose_name_plural = lazy("leads")
         ordering = ("-id",)
         constraints = (models.UniqueConstraint(fields=["prospect_id", "account"], name="lead_once"),)
         indexes = (models.Index(fields=["id"], name="leads_gone", condition=Q(gone_at__isnull=False)),)
@@ -69,8 +74,9 @@ class CrmUser(models.Model):
     read_at = models.DateTimeField()
 
     class Meta:
+        verbose_name = lazy("LeadSquared user")
+        verbose_name_plural = lazy("LeadSquared users")
         ordering = ("name", "id")
-        verbose_name = "LeadSquared user"
         constraints = (models.UniqueConstraint(fields=["user_id", "account"], name="crm_user_once"),)
 
     def __str__(self) -> str:
@@ -89,14 +95,14 @@ class SearchTerm(models.Model):
         indexes = (models.Index(fields=["lead", "term"], name="terms_of_lead"),)
 
     def __str__(self) -> str:
-        return f"term {self.pk}"  # the term itself is personal data
+        return _("term {number}").format(number=self.pk)  # the term itself is personal data
 
 
 class Activity(models.Model):
     # Each index more is written with every row of every reading.
     account = models.ForeignKey(Account, models.CASCADE, db_index=False)
     lead = models.ForeignKey(Lead, models.CASCADE, db_index=False)
-    activity_id = models.CharField(max_length=36)
+    activity_id = models.CharField(verbose_name=lazy("activity id"), max_length=36)
     event_code = models.IntegerField()
     event_name = models.CharField(max_length=300, blank=True)
     activity_type = models.IntegerField(null=True)
@@ -108,8 +114,9 @@ class Activity(models.Model):
     gone_at = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name = lazy("activity")
+        verbose_name_plural = lazy("activities")
         ordering = ("-created_on",)
-        verbose_name_plural = "activities"
         constraints = (models.UniqueConstraint(fields=["activity_id", "account"], name="activity_once"),)
         indexes = (
             models.Index(fields=["lead", "event_code", "created_on"]),
@@ -122,7 +129,7 @@ class Activity(models.Model):
 
 class Task(models.Model):
     account = models.ForeignKey(Account, models.CASCADE, db_index=False)
-    task_id = models.CharField(max_length=36)
+    task_id = models.CharField(verbose_name=lazy("task id"), max_length=36)
     lead_id = models.CharField(max_length=36, blank=True, help_text="prospect id, where one is known")
     owner_id = models.CharField(max_length=36, blank=True)
     owner_name = models.CharField(max_length=300, blank=True)
@@ -135,6 +142,8 @@ class Task(models.Model):
     gone_at = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name = lazy("task")
+        verbose_name_plural = lazy("tasks")
         ordering = ("-id",)
         constraints = (models.UniqueConstraint(fields=["task_id", "account"], name="task_once"),)
         indexes = (
@@ -158,7 +167,7 @@ class Hold(models.Model):
     """A lead or a task that is not to be touched, whoever asks; until it ends by itself, or is lifted."""
 
     account = models.ForeignKey(Account, models.PROTECT)
-    record_type = models.CharField(max_length=10, choices=[("lead", "lead"), ("task", "task")])
+    record_type = models.CharField(max_length=10, choices=[("lead", lazy("lead")), ("task", lazy("task"))])
     record_id = models.CharField(max_length=36)
     reason = models.CharField(max_length=300)
     set_by = models.CharField(max_length=150)
@@ -170,7 +179,9 @@ class Hold(models.Model):
     objects = Holds.as_manager()
 
     class Meta:
+        verbose_name = lazy("hold")
+        verbose_name_plural = lazy("holds")
         indexes = (models.Index(fields=["account", "record_id"]),)
 
     def __str__(self) -> str:
-        return f"{self.record_type} {self.record_id}"
+        return f"{self.get_record_type_display()} {self.record_id}"

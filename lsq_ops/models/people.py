@@ -2,6 +2,9 @@
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext as _
+
+from lsq_ops.wording import lazy
 
 
 class Team(models.Model):
@@ -30,7 +33,7 @@ class ApproverGrant(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.user} for {self.team}"
+        return _("{user} for {team}").format(user=self.user, team=self.team)
 
 
 class Policy(models.Model):
@@ -44,7 +47,8 @@ class Policy(models.Model):
     retired_at = models.DateTimeField(null=True)
 
     class Meta:
-        verbose_name_plural = "policies"
+        verbose_name = lazy("policy")
+        verbose_name_plural = lazy("policies")
 
     def __str__(self) -> str:
         return self.name
@@ -54,11 +58,11 @@ class Vote(models.Model):
     """One person's word on one version. Never changed; taking it back is a row of its own."""
 
     class Decision(models.TextChoices):
-        APPROVE = "approve", "approved"
-        REJECT = "reject", "rejected"
-        CHANGES = "changes", "asked for changes"
-        WITHDRAWN = "withdrawn", "took the vote back"
-        CONFIRM = "confirm", "confirmed in place of a lapsed approval"
+        APPROVE = "approve", lazy("approved")
+        REJECT = "reject", lazy("rejected")
+        CHANGES = "changes", lazy("asked for changes")
+        WITHDRAWN = "withdrawn", lazy("took the vote back")
+        CONFIRM = "confirm", lazy("confirmed in place of a lapsed approval")
 
     request = models.ForeignKey("DeletionRequest", models.PROTECT, related_name="votes")
     version = models.ForeignKey("RequestVersion", models.PROTECT, related_name="votes")
@@ -88,16 +92,16 @@ class Vote(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"vote {self.pk}"
+        return _("vote {number}").format(number=self.pk)
 
 
 class Decision(models.Model):
     """What two operators decide on an unknown outcome, or on closing a request by hand."""
 
     class Choice(models.TextChoices):
-        RESEND = "resend", "send it a second time"
-        END = "end", "end it as it is"
-        CLOSE = "close", "close the request by hand"
+        RESEND = "resend", lazy("send it a second time")
+        END = "end", lazy("end it as it is")
+        CLOSE = "close", lazy("close the request by hand")
 
     request = models.ForeignKey("DeletionRequest", models.PROTECT, related_name="decisions")
     call = models.ForeignKey("DeletionCall", models.PROTECT, null=True, related_name="decisions")
@@ -128,7 +132,7 @@ class Decision(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"decision {self.pk}"
+        return _("decision {number}").format(number=self.pk)
 
 
 class OneTimePassword(models.Model):
@@ -138,28 +142,28 @@ class OneTimePassword(models.Model):
     password = models.CharField(max_length=128)
 
     def __str__(self) -> str:
-        return f"one-time password of {self.user_id}"
+        return _("one-time password of {user_id}").format(user_id=self.user_id)
 
 
 class Topic(models.TextChoices):
     """What a mail is about; people choose for each when it comes."""
 
-    TROUBLE = "trouble", "What needs attention"
-    VOTE = "vote", "Requests that wait for my decision"
-    TALK = "talk", "Questions and answers"
-    MINE = "mine", "What becomes of my requests"
-    RULES = "rules", "Who may vote, and the approval policy"
-    SIGN_IN = "sign_in", "My own password and second factor"
+    TROUBLE = "trouble", lazy("What needs attention")
+    VOTE = "vote", lazy("Requests that wait for my decision")
+    TALK = "talk", lazy("Questions and answers")
+    MINE = "mine", lazy("What becomes of my requests")
+    RULES = "rules", lazy("Who may vote, and the approval policy")
+    SIGN_IN = "sign_in", lazy("My own password and second factor")
 
 
 class NoticeChoice(models.Model):
     """When one person's mails of a topic come, where that isn't at once."""
 
     class When(models.TextChoices):
-        AT_ONCE = "at_once", "at once"
-        HOURLY = "hourly", "together, once an hour"
-        DAILY = "daily", "together, at eight in the morning"
-        NEVER = "never", "not by mail"
+        AT_ONCE = "at_once", lazy("at once")
+        HOURLY = "hourly", lazy("together, once an hour")
+        DAILY = "daily", lazy("together, at eight in the morning")
+        NEVER = "never", lazy("not by mail")
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     topic = models.CharField(max_length=10, choices=Topic)
@@ -178,7 +182,7 @@ class Notice(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     request = models.ForeignKey("DeletionRequest", models.CASCADE, null=True)
     topic = models.CharField(max_length=10, choices=Topic, default=Topic.TROUBLE)
-    subject = models.CharField(max_length=200)
+    subject = models.CharField(verbose_name=lazy("subject"), max_length=200)
     text = models.TextField()
     made_at = models.DateTimeField()
     together = models.BooleanField(default=False, help_text="goes with the person's others that are due with it")
@@ -187,9 +191,10 @@ class Notice(models.Model):
     not_before = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name = lazy("mail")
+        verbose_name_plural = lazy("mails")
         ordering = ("-id",)
-        verbose_name = "mail"
         indexes = (models.Index(fields=["id"], name="mails_to_send", condition=models.Q(sent_at__isnull=True)),)
 
     def __str__(self) -> str:
-        return f"notice {self.pk}"
+        return _("notice {number}").format(number=self.pk)

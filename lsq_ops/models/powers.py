@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from django.apps import apps
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils.translation import gettext as _
 
 from .guards import GUARDS
 
@@ -18,8 +19,8 @@ def grants(role: str) -> Iterator[str]:
     """The SQL that gives `role` what the portal needs, and nothing else. ValueError where it is no plain name."""
     if not ROLE.fullmatch(role):
         raise ValueError(f"{role!r} is no plain name of a role: small letters, digits and _ only.")
-    yield f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}"
-    yield f"GRANT USAGE ON SCHEMA public TO {role}"
+    yield _("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}").format(role=role)
+    yield _("GRANT USAGE ON SCHEMA public TO {role}").format(role=role)
     yield f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}"
     yield f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}"
     for table in sorted({model._meta.db_table for model in apps.get_models(include_auto_created=True)}):
@@ -32,7 +33,7 @@ def _of_table(table: str, role: str) -> Iterator[str]:
     if columns := _changing(table):
         yield f"GRANT UPDATE ({', '.join(columns)}) ON {table} TO {role}"
     if not any(guard.table == table and guard.event == "DELETE" and guard.rule == "never" for guard in GUARDS):
-        yield f"GRANT DELETE ON {table} TO {role}"
+        yield _("GRANT DELETE ON {table} TO {role}").format(table=table, role=role)
 
 
 def _changing(table: str) -> list[str]:

@@ -4,6 +4,9 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
+from django.utils.translation import gettext as _
+
+from lsq_ops.wording import lazy
 
 from .accounts import Account
 from .machine import StateMachine
@@ -11,23 +14,23 @@ from .machine import StateMachine
 
 class DeletionRequest(StateMachine):
     class State(models.TextChoices):
-        DRAFT = "draft", "draft"
-        PENDING = "pending", "waiting for approval"
-        APPROVED = "approved", "approved, not yet started"
-        RUNNING = "running", "running"
-        NEEDS_ATTENTION = "needs_attention", "needs attention"
-        COMPLETED = "completed", "completed"
-        PARTIAL = "partial", "partly done"
-        FAILED = "failed", "failed"
-        STOPPED = "stopped", "stopped"
-        CLOSED = "closed", "closed by two people"
-        REJECTED = "rejected", "rejected"
-        WITHDRAWN = "withdrawn", "withdrawn"
-        CANCELLED = "cancelled", "cancelled"
-        EXPIRED = "expired", "expired"
+        DRAFT = "draft", lazy("draft")
+        PENDING = "pending", lazy("waiting for approval")
+        APPROVED = "approved", lazy("approved, not yet started")
+        RUNNING = "running", lazy("running")
+        NEEDS_ATTENTION = "needs_attention", lazy("needs attention")
+        COMPLETED = "completed", lazy("completed")
+        PARTIAL = "partial", lazy("partly done")
+        FAILED = "failed", lazy("failed")
+        STOPPED = "stopped", lazy("stopped")
+        CLOSED = "closed", lazy("closed by two people")
+        REJECTED = "rejected", lazy("rejected")
+        WITHDRAWN = "withdrawn", lazy("withdrawn")
+        CANCELLED = "cancelled", lazy("cancelled")
+        EXPIRED = "expired", lazy("expired")
 
     _version: "RequestVersion"
-    NOUN = "request"
+    NOUN = lazy("request")
     ENDS = ("completed", "partial", "failed", "stopped")
     MOVES = {
         "draft": ("pending", "withdrawn"),
@@ -58,6 +61,8 @@ class DeletionRequest(StateMachine):
     attention = models.CharField(max_length=500, blank=True, help_text="why it needs attention, or waits")
 
     class Meta:
+        verbose_name = lazy("deletion request")
+        verbose_name_plural = lazy("deletion requests")
         ordering = ("-id",)
         indexes = (
             models.Index(fields=["account", "kind", "state"]),
@@ -97,18 +102,18 @@ class RequestVersion(models.Model):
     """What was asked, once. Frozen by the database when it is submitted; an edit makes the next one."""
 
     class Reading(models.TextChoices):
-        READING = "reading", "reading the leads"
-        COMPLETE = "complete", "read completely"
-        INCOMPLETE = "incomplete", "could not be read completely"
+        READING = "reading", lazy("reading the leads")
+        COMPLETE = "complete", lazy("read completely")
+        INCOMPLETE = "incomplete", lazy("could not be read completely")
 
     CATEGORIES = (
-        ("wrong_entry", "Wrong entry"),
-        ("duplicate", "Entered twice"),
-        ("test_data", "Test data"),
-        ("privacy", "Privacy request"),
-        ("retention", "Retention rule"),
-        ("migration", "Migration clean-up"),
-        ("other", "Something else"),
+        ("wrong_entry", lazy("Wrong entry")),
+        ("duplicate", lazy("Entered twice")),
+        ("test_data", lazy("Test data")),
+        ("privacy", lazy("Privacy request")),
+        ("retention", lazy("Retention rule")),
+        ("migration", lazy("Migration clean-up")),
+        ("other", lazy("Something else")),
     )
 
     request = models.ForeignKey(DeletionRequest, models.PROTECT, related_name="versions")
@@ -151,7 +156,7 @@ class RequestVersion(models.Model):
         constraints = (models.UniqueConstraint(fields=["request", "number"], name="version_number_once"),)
 
     def __str__(self) -> str:
-        return f"{self.request} version {self.number}"
+        return _("{request} version {number}").format(request=self.request, number=self.number)
 
 
 class RequestTarget(models.Model):
@@ -181,19 +186,23 @@ class Selection(models.Model):
     source = models.JSONField(default=dict)
     made_at = models.DateTimeField(db_index=True)
 
+    class Meta:
+        verbose_name = lazy("selection")
+        verbose_name_plural = lazy("selections")
+
     def __str__(self) -> str:
-        return f"selection {self.pk}"
+        return _("selection {number}").format(number=self.pk)
 
 
 class DeletionItem(models.Model):
     """One record that should go. Its facts never change; its outcome is written once, by reading."""
 
     class Outcome(models.TextChoices):
-        GONE = "gone", "gone"
-        ALREADY_GONE = "already_gone", "was already gone"
-        STILL_PRESENT = "still_present", "still there"
-        SKIPPED = "skipped", "not sent"
-        UNVERIFIABLE = "unverifiable", "can't be read"
+        GONE = "gone", lazy("gone")
+        ALREADY_GONE = "already_gone", lazy("was already gone")
+        STILL_PRESENT = "still_present", lazy("still there")
+        SKIPPED = "skipped", lazy("not sent")
+        UNVERIFIABLE = "unverifiable", lazy("can't be read")
 
     version = models.ForeignKey(RequestVersion, models.CASCADE, related_name="items")
     call = models.ForeignKey("DeletionCall", models.PROTECT, related_name="items")
@@ -225,7 +234,7 @@ class ItemContent(models.Model):
     raw = models.JSONField(null=True)
 
     def __str__(self) -> str:
-        return f"content of {self.item_id}"
+        return _("content of {item_id}").format(item_id=self.item_id)
 
 
 class KeptNeighbour(models.Model):

@@ -2,6 +2,9 @@
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext as _
+
+from lsq_ops.wording import lazy
 
 
 class VotingSuspension(models.Model):
@@ -10,11 +13,11 @@ class VotingSuspension(models.Model):
     nothing is to wait, `until` is `at`."""
 
     class Why(models.TextChoices):
-        PASSWORD_RESET = "password_reset", "password was reset"
-        PASSWORD_CHANGED = "password_changed", "password changed"
-        FACTOR_ADDED = "second_factor_added", "second factor was set up"
-        FACTOR_REMOVED = "second_factor_removed", "second factor was removed"
-        FACTOR_RESET = "second_factor_reset", "second factor was reset"
+        PASSWORD_RESET = "password_reset", lazy("password was reset")
+        PASSWORD_CHANGED = "password_changed", lazy("password changed")
+        FACTOR_ADDED = "second_factor_added", lazy("second factor was set up")
+        FACTOR_REMOVED = "second_factor_removed", lazy("second factor was removed")
+        FACTOR_RESET = "second_factor_reset", lazy("second factor was reset")
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="suspensions")
     until = models.DateTimeField()
@@ -26,7 +29,7 @@ class VotingSuspension(models.Model):
         ordering = ("id",)
 
     def __str__(self) -> str:
-        return f"suspension {self.pk}"
+        return _("suspension {number}").format(number=self.pk)
 
 
 class CacheEntry(models.Model):
@@ -40,4 +43,4 @@ class CacheEntry(models.Model):
         db_table = "lsq_ops_cache"
 
     def __str__(self) -> str:
-        return "cache entry"
+        return _("cache entry")

@@ -2,6 +2,9 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from lsq_ops.wording import lazy
 
 from .accounts import Account
 from .machine import StateMachine
@@ -12,17 +15,17 @@ class MirrorSync(StateMachine):
     stopped one left."""
 
     class State(models.TextChoices):
-        RUNNING = "running", "running"
-        ASKING = "asking", "waits for an answer"
-        DONE = "done", "done"
-        STOPPED = "stopped", "stopped"
+        RUNNING = "running", lazy("running")
+        ASKING = "asking", lazy("waits for an answer")
+        DONE = "done", lazy("done")
+        STOPPED = "stopped", lazy("stopped")
 
     class Leg(models.TextChoices):
-        USERS = "users", "users and activity types"
-        CHANGED = "changed", "leads that changed"
-        THERE = "there", "leads that may be gone"
+        USERS = "users", lazy("users and activity types")
+        CHANGED = "changed", lazy("leads that changed")
+        THERE = "there", lazy("leads that may be gone")
 
-    NOUN = "sync"
+    NOUN = lazy("sync")
     MOVES = {"running": ("asking", "done", "stopped"), "asking": ("running", "stopped"), "done": (), "stopped": ()}
 
     account = models.ForeignKey(Account, models.CASCADE, db_index=False)
@@ -53,9 +56,9 @@ class MirrorSync(StateMachine):
     claimed_until = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name = lazy("sync of leads")
+        verbose_name_plural = lazy("syncs of leads")
         ordering = ("-id",)
-        verbose_name = "sync of leads"
-        verbose_name_plural = "syncs of leads"
         constraints = (
             models.UniqueConstraint(
                 fields=["account"], condition=Q(state__in=["running", "asking"]), name="one_open_sync"
@@ -63,4 +66,4 @@ class MirrorSync(StateMachine):
         )
 
     def __str__(self) -> str:
-        return f"sync {self.pk}"
+        return _("sync {number}").format(number=self.pk)

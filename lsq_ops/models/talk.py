@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext as _
 
 
 class StrikeOut(models.Model):
@@ -35,4 +36,4 @@ class Message(models.Model):
         ordering = ("id",)
 
     def __str__(self) -> str:
-        return f"message {self.pk}"
+        return _("message {number}").format(number=self.pk)

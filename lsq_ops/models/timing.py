@@ -6,6 +6,7 @@ Sandbox mode ships seconds instead of hours, so that a newcomer sees a whole req
 from dataclasses import dataclass, replace
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -106,7 +107,7 @@ def timing() -> Timing:
 def span(seconds: float) -> str:
     """A duration in the unit that a person would choose: 40 s, 7 min, 5 h, 3 days."""
     seconds = max(0, int(seconds))
-    for size, name in ((86400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size or (seconds >= size and name != "days"):
-            return f"{seconds // size} {name}"
-    return f"{seconds} s"
+    for size, words in ((86400, _("{number} days")), (3600, _("{number} h")), (60, _("{number} min"))):
+        if seconds >= 2 * size or (seconds >= size and size != 86400):
+            return words.format(number=seconds // size)
+    return _("{number} s").format(number=seconds)

@@ -5,6 +5,9 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from lsq_ops.wording import lazy
 
 from .accounts import Account
 from .requests import Selection
@@ -16,10 +19,10 @@ class UploadedList(models.Model):
     what was uploaded."""
 
     class Names(models.TextChoices):
-        LEAD = "lead", "leads"
-        ACTIVITY = "activity", "activities"
-        DAY = "day", "a lead and a day"
-        TASK = "task", "tasks"
+        LEAD = "lead", lazy("leads")
+        ACTIVITY = "activity", lazy("activities")
+        DAY = "day", lazy("a lead and a day")
+        TASK = "task", lazy("tasks")
 
     account = models.ForeignKey(Account, models.CASCADE, db_index=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
@@ -46,12 +49,13 @@ class UploadedList(models.Model):
     claimed_until = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name = lazy("upload")
+        verbose_name_plural = lazy("uploads")
         ordering = ("-id",)
-        verbose_name = "upload"
         indexes = (models.Index(fields=["id"], name="uploads_to_read", condition=Q(read_at__isnull=True)),)
 
     def __str__(self) -> str:
-        return f"upload {self.pk}"  # a file's name may name people
+        return _("upload {number}").format(number=self.pk)  # a file's name may name people
 
     @property
     def record_type(self) -> str:
@@ -79,7 +83,7 @@ class UploadedPart(models.Model):
         constraints = (models.UniqueConstraint(fields=["upload", "number"], name="uploaded_part_once"),)
 
     def __str__(self) -> str:
-        return f"part {self.number} of upload {self.upload_id}"
+        return _("part {number} of upload {upload_id}").format(number=self.number, upload_id=self.upload_id)
 
 
 class UploadedLine(models.Model):
@@ -98,4 +102,4 @@ class UploadedLine(models.Model):
         indexes = (models.Index(fields=["upload", "verdict", "line"], name="uploaded_lines_by_verdict"),)
 
     def __str__(self) -> str:
-        return f"line {self.line} of upload {self.upload_id}"
+        return _("line {line} of upload {upload_id}").format(line=self.line, upload_id=self.upload_id)

@@ -8,6 +8,7 @@ from zoneinfo import available_timezones
 
 from django.conf import settings
 from django.db.models import F
+from django.utils.translation import gettext as _
 
 from lsq_ops.leadsquared.client import Client
 from lsq_ops.leadsquared.errors import KeysRefused, LeadSquaredError
@@ -17,6 +18,7 @@ from lsq_ops.leadsquared.transport import Transport
 from lsq_ops.models import Account, ActivitySnapshot, DeletionRequest, Lead, audited, db_now, record, timing
 from lsq_ops.models.accounts import FIRST_PAUSE
 from lsq_ops.queue import ring
+from lsq_ops.wording import lazy
 
 from . import notices
 from .budget import Budget, BudgetSpent
@@ -43,8 +45,8 @@ ZONES = {
     "UTC": "UTC",
 }
 PROBE_NEEDS = 8  # activities on the lead that the probe reads
-KEYS_CHANGED = "The keys or the host have changed since the connection was tested; an operator tests it again."
-NOTHING_LOST = "Nothing is lost: what is approved waits until somebody resumes."
+KEYS_CHANGED = lazy("The keys or the host have changed since the connection was tested; an operator tests it again.")
+NOTHING_LOST = lazy("Nothing is lost: what is approved waits until somebody resumes.")
 
 
 def ensure_account() -> Account:
@@ -63,7 +65,7 @@ def current_account() -> Account:
     """The account that this deployment works on."""
     account = Account.objects.filter(current=True).first()
     if account is None:
-        raise Barred("No account yet: start the portal with ./dev up, or run manage.py setup_roles.")
+        raise Barred(_("No account yet: start the portal with ./dev up, or run manage.py setup_roles."))
     return account
 
 
@@ -181,10 +183,14 @@ def learn(account: Account, facts: KeyUser, *, actor: str) -> Account:
 def pause(user: Person, reason: str) -> None:
     need(user, "pause")
     if not reason.strip():
-        raise Barred("Say why: everybody whose calls wait will read it.")
+        raise Barred(_("Say why: everybody whose calls wait will read it."))
     account = current_account()
     if account.is_paused:
-        raise Barred(f"The account is paused already, by {account.paused_by}: {account.pause_reason}")
+        raise Barred(
+            _("The account is paused already, by {paused_by}: {pause_reason}").format(
+                paused_by=account.paused_by, pause_reason=account.pause_reason
+            )
+        )
     pause_account(account, by=str(user), reason=reason.strip())
 
 
@@ -194,7 +200,12 @@ def pause_account(account: Account, *, by: str, reason: str) -> None:
         paused = Account.objects.filter(pk=account.pk, paused_at__isnull=True)
         if paused.update(paused_at=db_now(), paused_by=by, pause_reason=reason[:300]):
             record("account.paused", account, actor=by, cause=reason[:300])
-            notices.tell(notices.operators(), None, "paused", f"By {by}: {reason} {NOTHING_LOST}")
+            notices.tell(
+                notices.operators(),
+                None,
+                "paused",
+                _("By {by}: {reason} {nothing_lost}").format(by=by, reason=reason, nothing_lost=NOTHING_LOST),
+            )
 
 
 def pause_kind(account: Account, kind: str, *, by: str, reason: str) -> None:
@@ -204,7 +215,12 @@ def pause_kind(account: Account, kind: str, *, by: str, reason: str) -> None:
             account.paused_kinds[kind] = reason
             account.save(update_fields=["paused_kinds"])
             record("account.kind_paused", account, actor=by, kind=kind, cause=reason)
-            notices.tell(notices.operators(), None, f"{kind} paused", f"By {by}: {reason} {NOTHING_LOST}")
+            notices.tell(
+                notices.operators(),
+                None,
+                _("{kind} paused").format(kind=kind),
+                _("By {by}: {reason} {nothing_lost}").format(by=by, reason=reason, nothing_lost=NOTHING_LOST),
+            )
 
 
 def resume(user: Person, kind: str = "") -> None:
@@ -218,12 +234,14 @@ def resume_account(account: Account, *, by: str, kind: str = "") -> None:
         account = Account.locked(account.pk)
         if kind:
             if account.paused_kinds.pop(kind, None) is None:
-                raise Barred(f"The kind {kind} is not paused.")
+                raise Barred(_("The kind {kind} is not paused.").format(kind=kind))
             record("account.kind_resumed", account, actor=by, kind=kind)
         elif account.paused_at is None:
-            raise Barred("The account is not paused.")
+            raise Barred(_("The account is not paused."))
         elif account.tested_at is None and not account.sandbox:
-            raise Barred("Test the connection first: then it is known whose keys these are and which time zone counts.")
+            raise Barred(
+                _("Test the connection first: then it is known whose keys these are and which time zone counts.")
+            )
         else:
             _give_back(account)
             account.paused_at, account.paused_by, account.pause_reason, account.not_sent_in_a_row = (
@@ -254,9 +272,9 @@ def diagnose_refusal(account: Account, kind: str) -> str:
         pause_account(account, by="system", reason=in_words(error))
         return "account"
     except (LeadSquaredError, BudgetSpent):
-        pause_account(account, by="system", reason="Keys refused, and LeadSquared could not be asked why.")
+        pause_account(account, by="system", reason=_("Keys refused, and LeadSquared could not be asked why."))
         return "account"
-    pause_kind(account, kind, by="system", reason="The key's user may not do this in LeadSquared.")
+    pause_kind(account, kind, by="system", reason=_("The key's user may not do this in LeadSquared."))
     return "kind"
 
 
@@ -267,10 +285,13 @@ def refuse_foreign_database() -> None:
         return
     if settings.SANDBOX_MODE:
         raise Barred(
-            "This database belongs to a real LeadSquared account, but LSQ_ACCESS_KEY and LSQ_SECRET_KEY are not set."
-            " Set them, or leave DATABASE_URL blank for the sandbox."
+            _(
+                "This database belongs to a real LeadSquared account, but LSQ_ACCESS_KEY and"
+                " LSQ_SECRET_KEY are not set."
+                " Set them, or leave DATABASE_URL blank for the sandbox."
+            )
         )
-    raise Barred("This database has held sandbox data. Point DATABASE_URL at a new one for the real account.")
+    raise Barred(_("This database has held sandbox data. Point DATABASE_URL at a new one for the real account."))
 
 
 def _create() -> Account:
@@ -303,7 +324,7 @@ def _switch(account: Account, org_id: str) -> Account:
 def _retire(account: Account) -> None:
     with audited():
         Account.objects.filter(pk=account.pk).update(current=False)
-        pause_account(account, by="system", reason="Another account is configured now; this one is read-only.")
+        pause_account(account, by="system", reason=_("Another account is configured now; this one is read-only."))
 
 
 def _follow_settings(account: Account) -> None:

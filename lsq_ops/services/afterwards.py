@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from lsq_ops.kinds.base import Subject
 from lsq_ops.models import Attempt, DeletionCall, DeletionItem, DeletionRequest, Topic, audited, db_now, record
+from lsq_ops.wording import counted
 
 from . import notices, reading, verifying
 from .settling import FINISHED, LEFT
@@ -25,12 +27,12 @@ class Seen:
 
     def __str__(self) -> str:
         said = (
-            (self.later, "that were still there have vanished later"),
-            (self.back, "that were gone are there again"),
-            (self.others, "that nobody asked to delete have vanished"),
+            (self.later, _("that were still there have vanished later")),
+            (self.back, _("that were gone are there again")),
+            (self.others, _("that nobody asked to delete have vanished")),
         )
-        parts = [f"{n:,} record{'' if n == 1 else 's'} {words}" for n, words in said if n]
-        return ", ".join(parts) or "nothing has changed"
+        parts = [f"{counted(n, 'record')} {words}" for n, words in said if n]
+        return ", ".join(parts) or _("nothing has changed")
 
 
 def due(now: datetime) -> QuerySet[DeletionRequest]:
@@ -55,14 +57,14 @@ def step(request: DeletionRequest) -> None:
 
 
 def _conclude(request: DeletionRequest, seen: Seen | None) -> None:
-    what = str(seen) if seen else "it could not be read completely"
-    later = f"Read once more on {db_now():%d %b %Y %H:%M} UTC: {what}."
+    what = str(seen) if seen else _("it could not be read completely")
+    later = _("Read once more on {now:%d %b %Y %H:%M} UTC: {what}.").format(now=db_now(), what=what)
     DeletionRequest.objects.filter(pk=request.pk).update(later=later, look_again_at=None)
     record("request.looked_again", request, actor="system", found=what)
     if seen and (seen.later or seen.back or seen.others):
         people = notices.owners(request) + (notices.operators() if seen.back or seen.others else [])
         notices.tell(
-            {person.pk: person for person in people}.values(), request, "changed after its end", later, Topic.MINE
+            {person.pk: person for person in people}.values(), request, _("changed after its end"), later, Topic.MINE
         )
 
 

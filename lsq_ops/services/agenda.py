@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError
 from django.db.models import Min, Model
+from django.utils.translation import gettext as _
 
 from lsq_ops.models import ActivitySnapshot, Beat, DeletionCall, DeletionRequest, db_now, timing
 from lsq_ops.queue import is_stopping
@@ -99,7 +100,7 @@ def contained(
         name = f"{what._meta.verbose_name} {what.pk}" if isinstance(what, Model) else what.__module__
         log.exception("%s could not be worked on; the others go on.", name)
         if put_off:
-            put_off(what, f"The portal failed on it ({type(error).__name__}); its log says more.")
+            put_off(what, _("The portal failed on it ({error}); its log says more.").format(error=type(error).__name__))
 
 
 def do_one(until: float | None = None) -> bool:

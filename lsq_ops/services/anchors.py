@@ -9,6 +9,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.core.mail import send_mail
+from django.utils.translation import gettext as _
 
 from lsq_ops import chain
 from lsq_ops.chain import Anchor
@@ -99,8 +100,10 @@ def _mail() -> None:
     tried, made = Beat.objects.get_or_create(name="anchor mail", defaults={"at": now})
     if not made and not Beat.objects.filter(pk=tried.pk, at=tried.at, at__lte=now - MAIL_EVERY).update(at=now):
         return
-    subject = f"LSQ Ops: anchor of the audit trail at event {rows[-1].seq}"
-    text = "Keep this mail: with it `manage.py verify_audit --anchors FILE` shows whether the trail was changed since."
+    subject = _("LSQ Ops: anchor of the audit trail at event {seq}").format(seq=rows[-1].seq)
+    text = _(
+        "Keep this mail: with it `manage.py verify_audit --anchors FILE` shows whether the trail was changed since."
+    )
     try:
         send_mail(subject, "\n".join([text, "", *_lines(rows), ""]), None, [settings.AUDIT_ANCHOR_MAIL])
     except OSError as error:

@@ -4,6 +4,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.db.models import F, QuerySet
+from django.utils.translation import gettext as _
 
 from lsq_ops.leadsquared.errors import Answer, Cause, Outcome
 from lsq_ops.models import Account, Attempt, DeletionCall, DeletionRequest, LostRace, audited, db_now, record, timing
@@ -58,7 +59,9 @@ def _not_done(request: DeletionRequest, attempt: Attempt, answer: Answer) -> Non
     verifying.release(attempt)
     _plan_again(call, attempt, answer)
     if request.stop_asked_at:
-        approval.skip(call, actor="system", why=f"stopped by {request.stop_asked_by}")
+        approval.skip(
+            call, actor="system", why=_("stopped by {stop_asked_by}").format(stop_asked_by=request.stop_asked_by)
+        )
     settling.settle(request)
 
 
@@ -102,7 +105,9 @@ def _plan_again(call: DeletionCall, attempt: Attempt, answer: Answer) -> None:
             accounts.pause_account(
                 attempt.account,
                 by="system",
-                reason=f"LeadSquared could not be reached ({answer.cause.value}). Nothing was sent.",
+                reason=_("LeadSquared could not be reached ({cause}). Nothing was sent.").format(
+                    cause=answer.cause.value
+                ),
             )
     call.move(
         "planned",
@@ -110,5 +115,7 @@ def _plan_again(call: DeletionCall, attempt: Attempt, answer: Answer) -> None:
         not_before=now + timedelta(seconds=seconds),
         claimed_until=None,
         tries=call.tries + 1,
-        note=f"{attempt.get_state_display()} ({answer.cause.value}); it is tried again.",
+        note=_("{state} ({cause}); it is tried again.").format(
+            state=attempt.get_state_display(), cause=answer.cause.value
+        ),
     )

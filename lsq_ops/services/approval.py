@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
+from django.utils.translation import gettext as _
 
 from lsq_ops import kinds
 from lsq_ops.kinds.base import Subject
@@ -65,8 +66,10 @@ def submit(user: Person, request: DeletionRequest) -> None:
             expires_at=expires,
             attention="",
         )
-        text = f"{version.items_count:,} items, {tier.name} tier. It expires {expires:%d %b %Y %H:%M} UTC."
-        notices.tell(policy.eligible(request), request, "please decide", text, Topic.VOTE)
+        text = _("{items_count:,} items, {name} tier. It expires {expires:%d %b %Y %H:%M} UTC.").format(
+            items_count=version.items_count, name=tier.name, expires=expires
+        )
+        notices.tell(policy.eligible(request), request, _("please decide"), text, Topic.VOTE)
 
 
 def vote(
@@ -90,13 +93,13 @@ def vote(
         need(user, "vote", request)
         _check_shown(request, digest)
         if request.expires_at and request.expires_at <= db_now():
-            raise Barred("This request has expired; clone it to ask again.")
+            raise Barred(_("This request has expired; clone it to ask again."))
         second_factor.need_fresh(user, request.version, factor_at)
         if decision == "approve":
             _check_holds(request.version)
             _check_count(request.version, count)
         elif not reason.strip():
-            raise Barred("Say why: the requester will read it.")
+            raise Barred(_("Say why: the requester will read it."))
         made = _cast(user, request, decision, reason.strip(), **striking.told(leave_out))
         striking.propose(made, leave_out)
         _after_vote(request, made)
@@ -120,12 +123,12 @@ def confirm_vote(user: Person, request: DeletionRequest, digest: str, *, factor_
         _check_shown(request, digest)
         second_factor.need_fresh(user, request.version, factor_at)
         if enough(request, valid_votes(request)):
-            raise Barred("No approval has lapsed; nothing needs confirming.")
+            raise Barred(_("No approval has lapsed; nothing needs confirming."))
         _cast(user, request, Vote.Decision.CONFIRM, "")
         if enough(request, valid_votes(request)):
             settle(request)  # what it waited for is over: should it lapse once more, people are told once more
             waited = DeletionCall.objects.filter(
-                version=request.version, state="planned", note__startswith=story.LAPSED
+                version=request.version, state="planned", note__startswith=_(story.LAPSED)
             )
             waited.update(not_before=None, note="")
         ring("work", request.pk)
@@ -144,7 +147,7 @@ def cancel(user: Person, request: DeletionRequest) -> None:
         request = DeletionRequest.locked(request.pk)
         need(user, "cancel", request)
         _end(request, "cancelled", actor=str(user))
-        text = f"Cancelled by {user}. Nothing was sent."
+        text = _("Cancelled by {user}. Nothing was sent.").format(user=user)
         notices.tell(notices.owners(request), request, "cancelled", text, Topic.MINE)
 
 
@@ -157,7 +160,7 @@ def stop(user: Person, request: DeletionRequest) -> tuple[int, int]:
         DeletionRequest.objects.filter(pk=request.pk).update(stop_asked_at=now, stop_asked_by=str(user))
         record("request.stop_asked", request, actor=str(user))
         taken = request.version.calls.exclude(state__in=("planned", "skipped")).count()
-        skipped = skip_planned(request, actor=str(user), why=f"stopped by {user}")
+        skipped = skip_planned(request, actor=str(user), why=_("stopped by {user}").format(user=user))
         settle(request)
     return taken, skipped
 
@@ -192,7 +195,7 @@ def expire(request: DeletionRequest) -> None:
             return
         if request.state in ("pending", "approved") and request.expires_at and request.expires_at <= db_now():
             _end(request, "expired", actor="system")
-            text = "Nothing was sent. Clone it to ask again."
+            text = _("Nothing was sent. Clone it to ask again.")
             notices.tell(notices.owners(request), request, "expired", text, Topic.MINE)
 
 
@@ -205,7 +208,7 @@ def withdraw_idle() -> None:
             request = DeletionRequest.locked(request.pk)
             if request.state == "draft":
                 _end(request, "withdrawn", actor="system")
-                text = "Nobody touched this draft for 30 days."
+                text = _("Nobody touched this draft for 30 days.")
                 notices.tell(notices.owners(request), request, "withdrawn", text, Topic.MINE)
 
 
@@ -229,14 +232,14 @@ def recheck(request: DeletionRequest) -> None:
         if difference:
             record("request.changed_since_submit", request, actor="system", version=version.number)
             drafting.back_to_draft(request, difference)
-            notices.tell(notices.owners(request), request, "changed meanwhile", difference, Topic.MINE)
+            notices.tell(notices.owners(request), request, _("changed meanwhile"), difference, Topic.MINE)
         else:
             RequestVersion.objects.filter(pk=version.pk).update(rechecked_at=db_now(), recheck_from=None)
 
 
 def _check_reading(version: RequestVersion, now: datetime) -> None:
     if version.read_at and (now - version.read_at).total_seconds() > timing().reading_max_age:
-        raise Barred("The reading is older than 4 hours; read again before you submit.")
+        raise Barred(_("The reading is older than 4 hours; read again before you submit."))
 
 
 def _check_items(request: DeletionRequest, now: datetime) -> None:
@@ -244,11 +247,11 @@ def _check_items(request: DeletionRequest, now: datetime) -> None:
     if request.account.tested_at is None:
         # Whose account it is belongs to what is approved: learnt later, it would not be what was approved any more.
         raise Barred(
-            "It is not known yet whose LeadSquared account this is. Let an operator test the connection first."
+            _("It is not known yet whose LeadSquared account this is. Let an operator test the connection first.")
         )
     settled = now - timedelta(seconds=clock.window_settled)
     if version.calls.filter(window_to__gt=settled).exists():
-        raise Barred("A window ends less than an hour ago; read again a little later.")
+        raise Barred(_("A window ends less than an hour ago; read again a little later."))
     _check_holds(version)
     if unproven := policy.unproven(request):
         raise Barred(unproven)
@@ -256,7 +259,11 @@ def _check_items(request: DeletionRequest, now: datetime) -> None:
 
 def _check_holds(version: RequestVersion) -> None:
     if held := holds.on_version(version):
-        raise Barred(f"{holds.in_words(held)} on hold. Its requester can go on without, by one click on its page.")
+        raise Barred(
+            _("{in_words} on hold. Its requester can go on without, by one click on its page.").format(
+                in_words=holds.in_words(held)
+            )
+        )
 
 
 def _reading_is_old(request: DeletionRequest) -> bool:
@@ -274,7 +281,7 @@ def _read_again(request: DeletionRequest) -> str:
             RequestVersion.objects.filter(pk=version.pk, recheck_from__isnull=True).update(recheck_from=now)
             subjects = kinds.get(request.kind).subjects(preview.targets_of(version), {})
             reading.order(request.account, subjects, reading.Lane.PREVIEW, since=now, request=request)
-    return (
+    return _(
         "The reading is older than 4 hours, so the leads are being read again now. Vote when that is done: if"
         " nothing has changed you see the same list; if something has, the request goes back to its requester."
     )
@@ -290,17 +297,25 @@ def _difference(request: DeletionRequest, done: dict[Subject, reading.Snapshot])
     new = now_there.keys() - hashes.keys()
     lost = hashes.keys() - now_there.keys()
     changed = [i for i in hashes.keys() & now_there.keys() if preview.content_hash(salts[i], now_there[i]) != hashes[i]]
-    parts = [f"{len(new)} new", f"{len(lost)} no longer there", f"{len(changed)} changed"]
+    parts = [
+        (new, _("{count} new")),
+        (lost, _("{count} no longer there")),
+        (changed, _("{count} changed")),
+    ]
     if new or lost or changed:
-        return f"Since it was submitted, items differ: {', '.join(p for p in parts if p[0] != '0')}. It was read anew."
+        return _("Since it was submitted, items differ: {names}. It was read anew.").format(
+            names=", ".join(words.format(count=len(some)) for some, words in parts if some)
+        )
     texts = [preview.body_text(planned.call.body) for planned in plan.calls]
     same = list(version.calls.order_by("number").values_list("body__text", flat=True)) == texts
-    return "" if same else "Since it was submitted, the calls that are needed differ. It was read anew."
+    return "" if same else _("Since it was submitted, the calls that are needed differ. It was read anew.")
 
 
 def _check_shown(request: DeletionRequest, digest: str) -> None:
     if digest != request.version.digest:
-        raise Barred("What you were shown is no longer what is asked; look at the current version and decide on that.")
+        raise Barred(
+            _("What you were shown is no longer what is asked; look at the current version and decide on that.")
+        )
 
 
 def asks_count(version: RequestVersion) -> bool:
@@ -311,7 +326,9 @@ def asks_count(version: RequestVersion) -> bool:
 def _check_count(version: RequestVersion, count: int | None) -> None:
     if asks_count(version) and count != version.items_count:
         raise Barred(
-            f"Type the number of items, {version.items_count}, to approve a request of the {version.tier} tier."
+            _("Type the number of items, {items_count}, to approve a request of the {tier} tier.").format(
+                items_count=version.items_count, tier=version.tier
+            )
         )
 
 
@@ -325,7 +342,7 @@ def _cast(
 ) -> Vote:
     grant = takes_back.grant if takes_back else grant_in_force(user)
     if grant is None:
-        raise Barred(may(user, "vote", request).why or "You have no grant in force.")
+        raise Barred(may(user, "vote", request).why or _("You have no grant in force."))
     try:
         with transaction.atomic():
             made = Vote.objects.create(
@@ -343,7 +360,7 @@ def _cast(
             )
     except IntegrityError as error:
         # The database says no where we said yes: somebody was quicker, or our rule and its rule differ.
-        raise Barred(f"The vote does not count: {str(error).splitlines()[0]}.") from None
+        raise Barred(_("The vote does not count: {error}.").format(error=str(error).splitlines()[0])) from None
     record(
         f"vote.{decision}",
         made,
@@ -360,14 +377,22 @@ def _after_vote(request: DeletionRequest, made: Vote) -> None:
     who, owners = made.voter_name, notices.owners(request)
     if made.decision == Vote.Decision.REJECT:
         _end(request, "rejected", actor=str(made.voter))
-        notices.tell(owners, request, "rejected", f"{who} rejected it: {made.reason}", Topic.MINE)
+        notices.tell(
+            owners,
+            request,
+            "rejected",
+            _("{who} rejected it: {reason}").format(who=who, reason=made.reason),
+            Topic.MINE,
+        )
     elif made.decision == Vote.Decision.CHANGES:
-        asks = f"{who} asks for changes{striking.proposes(made)}: {made.reason}"
-        notices.tell(owners, request, "changes needed", asks, Topic.MINE)
+        asks = _("{who} asks for changes{proposes}: {reason}").format(
+            who=who, proposes=striking.proposes(made), reason=made.reason
+        )
+        notices.tell(owners, request, _("changes needed"), asks, Topic.MINE)
         drafting.back_to_draft(request, asks)
     elif enough(request, valid_votes(request)):
         _approve(request, str(made.voter))
-        notices.tell(owners, request, "approved", "It starts by itself when the undo time is over.", Topic.MINE)
+        notices.tell(owners, request, "approved", _("It starts by itself when the undo time is over."), Topic.MINE)
 
 
 def _approve(request: DeletionRequest, actor: str) -> None:

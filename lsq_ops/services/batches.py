@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.db.models import F, QuerySet
+from django.utils.translation import gettext as _
 
 from lsq_ops.models import ErasingRun, audited, db_now
 
@@ -56,7 +57,7 @@ def step(model: type[R], rules: Sequence[Rule[R]], done: Callable[[R], None]) ->
 
 def in_words(counts: dict[str, int], rules: Sequence[Rule[Any]]) -> str:
     """ "3 activities, 1 leads", in the order of the rules: databases keep an object's keys in an order of their own."""
-    return ", ".join(f"{counts[rule.name]:,} {rule.name}" for rule in rules if rule.name in counts) or "nothing"
+    return ", ".join(f"{counts[rule.name]:,} {_(rule.name)}" for rule in rules if rule.name in counts) or _("nothing")
 
 
 def _counted(run: ErasingRun, rule: Rule[Any], made: Erased) -> dict[str, dict[str, int]]:

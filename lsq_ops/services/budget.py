@@ -13,6 +13,7 @@ from datetime import date
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q
+from django.utils.translation import gettext as _
 
 from lsq_ops.leadsquared.errors import Answer, Cause
 from lsq_ops.models import Account, BudgetDay, BudgetSlot, audited, db_now, record, timing
@@ -159,13 +160,13 @@ def _count(account: Account, day: date) -> None:
     if cap is not None:
         rows = rows.filter(calls__lt=cap)
     # Twice, because another process may make the day's row between our look and our insert.
-    for _ in range(2):
+    for __ in range(2):
         if rows.update(calls=F("calls") + 1):
             return
-        _, made = BudgetDay.objects.get_or_create(account=account, day=day, defaults={"calls": 1})
+        _row, made = BudgetDay.objects.get_or_create(account=account, day=day, defaults={"calls": 1})
         if made:
             return
-    raise BudgetSpent(f"The {cap} calls of today are used up; it goes on after midnight UTC.")
+    raise BudgetSpent(_("The {cap} calls of today are used up; it goes on after midnight UTC.").format(cap=cap))
 
 
 def _epoch() -> float:

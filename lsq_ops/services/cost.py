@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db.models import Count, Min, Q
+from django.utils.translation import gettext as _
 
 from lsq_ops.models import DeletionCall, DeletionRequest, db_now, timing
 
@@ -31,7 +32,9 @@ class Cost:
         if self.days < 2:
             return ""
         ends = db_now() + timedelta(days=self.days - 1)
-        return f"The daily caps spread this over {self.days} days: it will end on {ends:%A, %d %b}."
+        return _("The daily caps spread this over {days} days: it will end on {ends:%A, %d %b}.").format(
+            days=self.days, ends=ends
+        )
 
 
 def cost_of(request: DeletionRequest) -> Cost:

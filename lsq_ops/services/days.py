@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-DAY_FIRST, MONTH_FIRST = "day first", "month first"
+from lsq_ops.wording import marked
+
+DAY_FIRST, MONTH_FIRST = marked("day first"), marked("month first")
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 _ISO = re.compile(r"(?P<year>\d{4})([-/.])(?P<month>\d{1,2})\2(?P<day>\d{1,2})")
 _NUMBERS = re.compile(r"(?P<one>\d{1,2})([-/.])(?P<two>\d{1,2})\2(?P<year>\d{4})")

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from lsq_ops.leadsquared.records import ActivityRecord, TaskRecord
 from lsq_ops.models import ActivitySnapshot
 
@@ -39,14 +41,14 @@ class Difference:
 def compare(user: Person, before: ActivitySnapshot, after: ActivitySnapshot) -> Difference:
     """Of one request's readings. Barred unless both are of the same lead or owner, and finished."""
     if before.request is None or before.request_id != after.request_id:
-        raise Barred("Only two readings of one request can be compared.")
+        raise Barred(_("Only two readings of one request can be compared."))
     need(user, "see", before.request)
     if (before.subject, before.subject_id) != (after.subject, after.subject_id):
-        raise Barred("These two readings are not of the same lead or owner.")
+        raise Barred(_("These two readings are not of the same lead or owner."))
     if before.read_at is None or after.read_at is None:
-        raise Barred("A reading that is not finished can't be compared yet.")
+        raise Barred(_("A reading that is not finished can't be compared yet."))
     if before.contents_erased_at or after.contents_erased_at:
-        raise Barred("What these readings held was erased.")
+        raise Barred(_("What these readings held was erased."))
     return between(_records(before), _records(after))
 
 

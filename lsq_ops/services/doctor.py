@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core import checks
 from django.db import DatabaseError, connection
 from django.db.models import Max
+from django.utils.translation import gettext as _
 
 from lsq_ops.health import migrations_wait
 from lsq_ops.models import (
@@ -29,6 +30,7 @@ from lsq_ops.models import (
     timing,
 )
 from lsq_ops.models.timing import span
+from lsq_ops.wording import marked
 
 from . import accounts, anchors, erasure, policies, preview
 from .may import Barred
@@ -61,8 +63,10 @@ def examine(only: str = "") -> Iterator[Finding]:
         try:
             yield from check()
         except Exception as error:
-            how = "Is the database reachable and migrated?" if isinstance(error, DatabaseError) else "See the log."
-            yield Finding(name, WRONG, f"Could not be looked at: {type(error).__name__}.", how)
+            how = (
+                _("Is the database reachable and migrated?") if isinstance(error, DatabaseError) else _("See the log.")
+            )
+            yield Finding(name, WRONG, _("Could not be looked at: {name}.").format(name=type(error).__name__), how)
 
 
 def _settings() -> Iterator[Finding]:
@@ -71,41 +75,50 @@ def _settings() -> Iterator[Finding]:
     for one in told:
         yield Finding("settings", WRONG if one.is_serious() else WARNING, f"{one.id}: {one.msg}", one.hint or "")
     if not told:
-        yield Finding("settings", OK, "Every check of the settings is clean.")
+        yield Finding("settings", OK, _("Every check of the settings is clean."))
 
 
 def _tables() -> Iterator[Finding]:
     if migrations_wait():
-        yield Finding("tables", WRONG, "Migrations wait.", "Stop the workers and run manage.py migrate.")
+        yield Finding("tables", WRONG, _("Migrations wait."), _("Stop the workers and run manage.py migrate."))
     else:
-        yield Finding("tables", OK, f"{connection.vendor}: every migration is there.")
+        yield Finding("tables", OK, _("{vendor}: every migration is there.").format(vendor=connection.vendor))
 
 
 def _guards() -> Iterator[Finding]:
     troubles = guards.compare(connection)
     for trouble in troubles:
-        yield Finding("guards", WRONG, trouble, "Run manage.py migrate to put them back, and ask who took them away.")
+        yield Finding(
+            "guards", WRONG, trouble, _("Run manage.py migrate to put them back, and ask who took them away.")
+        )
     if not troubles:
-        yield Finding("guards", OK, f"All {len(guards.statements(connection.vendor))} guards are in place.")
+        yield Finding(
+            "guards", OK, _("All {count} guards are in place.").format(count=len(guards.statements(connection.vendor)))
+        )
     if connection.vendor == "postgresql" and powers.owns_its_tables(connection):
         yield Finding(
             "guards",
             WARNING,
-            "The portal runs as the owner of its tables, who could drop the guards.",
-            "Give it a role of its own: docs/postgresql.md.",
+            _("The portal runs as the owner of its tables, who could drop the guards."),
+            _("Give it a role of its own: docs/postgresql.md."),
         )
 
 
 def _worker() -> Iterator[Finding]:
     newest = Beat.newest("worker")
     if newest is None:
-        yield Finding("worker", WRONG, "No worker was ever seen.", "Start one: ./dev up, or manage.py worker.")
+        yield Finding("worker", WRONG, _("No worker was ever seen."), _("Start one: ./dev up, or manage.py worker."))
         return
     age = (db_now() - newest).total_seconds()
     if age > timing().beat_stale:
-        yield Finding("worker", WRONG, f"Last seen {span(age)} ago.", "Start one: ./dev up, or manage.py worker.")
+        yield Finding(
+            "worker",
+            WRONG,
+            _("Last seen {age} ago.").format(age=span(age)),
+            _("Start one: ./dev up, or manage.py worker."),
+        )
     else:
-        yield Finding("worker", OK, f"Seen {span(age)} ago.")
+        yield Finding("worker", OK, _("Seen {age} ago.").format(age=span(age)))
 
 
 def _leadsquared() -> Iterator[Finding]:
@@ -113,24 +126,30 @@ def _leadsquared() -> Iterator[Finding]:
     try:
         facts = accounts.whose_keys(account)
     except Barred as no:
-        yield Finding("leadsquared", WRONG, str(no), "Then press Test connection in the portal, under Account.")
+        yield Finding("leadsquared", WRONG, str(no), _("Then press Test connection in the portal, under Account."))
         return
     if account.org_id and facts.org_id != account.org_id:
         yield Finding(
             "leadsquared",
             WRONG,
-            f"The keys belong to another account ({facts.org_short_code}) than the connection was tested with.",
-            "Put the right keys back, or have an operator test the connection: it becomes an account of its own.",
+            _("The keys belong to another account ({org_short_code}) than the connection was tested with.").format(
+                org_short_code=facts.org_short_code
+            ),
+            _("Put the right keys back, or have an operator test the connection: it becomes an account of its own."),
         )
     elif account.is_paused:
         yield Finding(
             "leadsquared",
             WARNING,
-            f"It answers, but the account is paused, by {account.paused_by}: {account.pause_reason}",
-            "An operator resumes it in the portal, under Account.",
+            _("It answers, but the account is paused, by {paused_by}: {pause_reason}").format(
+                paused_by=account.paused_by, pause_reason=account.pause_reason
+            ),
+            _("An operator resumes it in the portal, under Account."),
         )
     else:
-        yield Finding("leadsquared", OK, f"It answers; the key's role is {facts.role or 'not told'}.")
+        yield Finding(
+            "leadsquared", OK, _("It answers; the key's role is {role}.").format(role=facts.role or "not told")
+        )
 
 
 def _clock() -> Iterator[Finding]:
@@ -143,12 +162,14 @@ def _clock() -> Iterator[Finding]:
         yield Finding(
             "clock",
             WARNING,
-            f"This machine's clock and the database's are {apart:.1f} s apart. Decisions use the database's; log lines"
-            " and second factors use this machine's.",
-            "Let both machines follow a time server.",
+            _(
+                "This machine's clock and the database's are {apart:.1f} s apart. Decisions use the database's; "
+                "log lines and second factors use this machine's."
+            ).format(apart=apart),
+            _("Let both machines follow a time server."),
         )
     else:
-        yield Finding("clock", OK, f"{apart:.2f} s from the database's.")
+        yield Finding("clock", OK, _("{apart:.2f} s from the database's.").format(apart=apart))
 
 
 def _webhook() -> Iterator[Finding]:
@@ -157,17 +178,28 @@ def _webhook() -> Iterator[Finding]:
         yield Finding(
             "webhook",
             WARNING,
-            "PUBLIC_URL is not set: no report is asked for, readings alone decide, and requests take longer.",
-            "Set PUBLIC_URL to the address that the world sees.",
+            _("PUBLIC_URL is not set: no report is asked for, readings alone decide, and requests take longer."),
+            _("Set PUBLIC_URL to the address that the world sees."),
         )
         return
     address = f"{settings.PUBLIC_URL}/webhooks/leadsquared/{secrets.token_urlsafe(32)}/"
     trouble = _round_trip(address)
     if trouble:
-        do = "The proxy must hand /webhooks/leadsquared/ on to the portal, by POST, without signing in."
-        yield Finding("webhook", WRONG, f"A report to {settings.PUBLIC_URL} did not come back: {trouble}.", do)
+        do = _("The proxy must hand /webhooks/leadsquared/ on to the portal, by POST, without signing in.")
+        yield Finding(
+            "webhook",
+            WRONG,
+            _("A report to {public_url} did not come back: {trouble}.").format(
+                public_url=settings.PUBLIC_URL, trouble=trouble
+            ),
+            do,
+        )
     else:
-        yield Finding("webhook", OK, f"A report to {settings.PUBLIC_URL} arrives, as seen from this machine.")
+        yield Finding(
+            "webhook",
+            OK,
+            _("A report to {public_url} arrives, as seen from this machine.").format(public_url=settings.PUBLIC_URL),
+        )
 
 
 def _round_trip(address: str) -> str:
@@ -178,18 +210,20 @@ def _round_trip(address: str) -> str:
             text = answer.read(1000)
     except (OSError, ValueError) as error:
         status = getattr(error, "code", None)
-        return f"HTTP {status}" if status else type(getattr(error, "reason", error)).__name__
+        return _("HTTP {status}").format(status=status) if status else type(getattr(error, "reason", error)).__name__
     try:
-        return "" if json.loads(text)["Status"] == "Success" else "somebody else answers there"
+        return "" if json.loads(text)["Status"] == "Success" else _("somebody else answers there")
     except (ValueError, KeyError, TypeError):
-        return "somebody else answers there"
+        return _("somebody else answers there")
 
 
 def _disk() -> Iterator[Finding]:
     free = shutil.disk_usage(settings.DATA_DIR).free
-    says = f"{free / 1024**3:.1f} GB free where {settings.DATA_DIR} lies."
+    says = _("{free:.1f} GB free where {data_dir} lies.").format(free=free / 1024**3, data_dir=settings.DATA_DIR)
     if free < FREE_LEAST:
-        yield Finding("disk", WRONG, says, "Make room: on a full disk nothing is sent, because nothing can be written.")
+        yield Finding(
+            "disk", WRONG, says, _("Make room: on a full disk nothing is sent, because nothing can be written.")
+        )
     else:
         yield Finding("disk", OK, says)
 
@@ -200,10 +234,12 @@ def _trail() -> Iterator[Finding]:
     last = AuditEvent.objects.filter(seq=head.seq).first()
     newest = AuditEvent.objects.aggregate(n=Max("seq"))["n"] or 0
     if newest != head.seq or (last is not None and last.hash != head.hash):
-        says = f"The head says {head.seq:,}, the newest event is {newest:,}, or its hash is another one."
-        yield Finding("trail", WRONG, says, "Run manage.py verify_audit, and keep a copy of the database as it is.")
+        says = _("The head says {seq:,}, the newest event is {newest:,}, or its hash is another one.").format(
+            seq=head.seq, newest=newest
+        )
+        yield Finding("trail", WRONG, says, _("Run manage.py verify_audit, and keep a copy of the database as it is."))
     else:
-        yield Finding("trail", OK, f"{head.seq:,} events; the head fits the last one.")
+        yield Finding("trail", OK, _("{seq:,} events; the head fits the last one.").format(seq=head.seq))
     yield from _daily_check()
 
 
@@ -212,11 +248,18 @@ def _daily_check() -> Iterator[Finding]:
     told = AuditEvent.objects.filter(action="trail.verified").order_by("-seq").first()
     facts = told.facts() if told else {}
     if facts.get("ok") is False:
-        yield Finding("trail", WRONG, f"The last check failed: {facts.get('sentence')}", "Keep a copy; tell audit.")
+        yield Finding(
+            "trail",
+            WRONG,
+            _("The last check failed: {get}").format(get=facts.get("sentence")),
+            _("Keep a copy; tell audit."),
+        )
     elif done is None or db_now() - done.begun_at > 2 * timedelta(seconds=timing().trail_check_every):
-        yield Finding("trail", WARNING, "It was not checked lately.", "The worker checks it daily; is one running?")
+        yield Finding(
+            "trail", WARNING, _("It was not checked lately."), _("The worker checks it daily; is one running?")
+        )
     else:
-        yield Finding("trail", OK, f"Checked {span((db_now() - done.begun_at).total_seconds())} ago.")
+        yield Finding("trail", OK, _("Checked {age} ago.").format(age=span((db_now() - done.begun_at).total_seconds())))
 
 
 def _anchors() -> Iterator[Finding]:
@@ -224,8 +267,8 @@ def _anchors() -> Iterator[Finding]:
         yield Finding(
             "anchors",
             WARNING,
-            "Anchors go to the log only: whoever can write the database here could write the log, too.",
-            "Set AUDIT_ANCHOR_MAIL, or AUDIT_ANCHOR_FILE to a place that only adds.",
+            _("Anchors go to the log only: whoever can write the database here could write the log, too."),
+            _("Set AUDIT_ANCHOR_MAIL, or AUDIT_ANCHOR_FILE to a place that only adds."),
         )
     waiting = AuditAnchor.objects.filter(made_at__lt=db_now() - timedelta(hours=1))
     stuck = {
@@ -234,12 +277,19 @@ def _anchors() -> Iterator[Finding]:
     }
     for name, count in stuck.items():
         if count:
-            yield Finding("anchors", WRONG, f"{count} anchors could not leave by {name}.", "See the worker's log.")
+            yield Finding(
+                "anchors",
+                WRONG,
+                _("{count} anchors could not leave by {name}.").format(count=count, name=name),
+                _("See the worker's log."),
+            )
     newest = anchors.newest()
     if newest is None:
-        yield Finding("anchors", WARNING, "None was made yet.", "The worker makes one every hour; is one running?")
+        yield Finding(
+            "anchors", WARNING, _("None was made yet."), _("The worker makes one every hour; is one running?")
+        )
     elif not any(stuck.values()):
-        yield Finding("anchors", OK, f"The last one is of event {newest.seq:,}.")
+        yield Finding("anchors", OK, _("The last one is of event {seq:,}.").format(seq=newest.seq))
 
 
 def _digests() -> Iterator[Finding]:
@@ -257,10 +307,10 @@ def _digests() -> Iterator[Finding]:
             yield Finding(
                 "digests",
                 WRONG,
-                f"DR-{request.pk} is not what was approved: its digest does not fit its rows.",
-                "It is not sent. Stop it, keep a copy of the database, and ask who wrote into it.",
+                _("DR-{number} is not what was approved: its digest does not fit its rows.").format(number=request.pk),
+                _("It is not sent. Stop it, keep a copy of the database, and ask who wrote into it."),
             )
-    yield Finding("digests", OK, f"{count} computed again from their rows.")
+    yield Finding("digests", OK, _("{count} computed again from their rows.").format(count=count))
 
 
 def _erasures() -> Iterator[Finding]:
@@ -268,45 +318,51 @@ def _erasures() -> Iterator[Finding]:
         yield Finding(
             "erasures",
             WRONG,
-            f"{unknown} erasures were made under another AUDIT_KEY: whoever was erased there comes in again.",
-            "Put that AUDIT_KEY back, or erase these persons once more.",
+            _("{unknown} erasures were made under another AUDIT_KEY: whoever was erased there comes in again.").format(
+                unknown=unknown
+            ),
+            _("Put that AUDIT_KEY back, or erase these persons once more."),
         )
     else:
-        yield Finding("erasures", OK, "Whoever was erased is kept out.")
+        yield Finding("erasures", OK, _("Whoever was erased is kept out."))
 
 
 def _people() -> Iterator[Finding]:
     tiers = policies.coverage()
     if not tiers:
-        yield Finding("people", WRONG, "No approval policy is in force.", "Run manage.py setup_roles.")
+        yield Finding("people", WRONG, _("No approval policy is in force."), _("Run manage.py setup_roles."))
         return
     thin = [one for one in tiers if one.spare < 1]
     for one in thin:
-        yield Finding("people", WARNING, f"{one.tier['name']}: {one}", "A policy admin gives more grants, in People.")
+        yield Finding(
+            "people", WARNING, f"{one.tier['name']}: {one}", _("A policy admin gives more grants, in People.")
+        )
     if not thin:
-        yield Finding("people", OK, "Every tier can be decided while somebody is away.")
+        yield Finding("people", OK, _("Every tier can be decided while somebody is away."))
 
 
 def _mail() -> Iterator[Finding]:
     if "console" in settings.EMAIL_BACKEND and not settings.SANDBOX_MODE:
-        yield Finding("mail", WARNING, "Mails only go to the worker's log.", "Set EMAIL_URL.")
+        yield Finding("mail", WARNING, _("Mails only go to the worker's log."), _("Set EMAIL_URL."))
     else:
-        yield Finding("mail", OK, "Mails are sent." if not settings.SANDBOX_MODE else "Mails go to the worker's log.")
+        yield Finding(
+            "mail", OK, _("Mails are sent.") if not settings.SANDBOX_MODE else _("Mails go to the worker's log.")
+        )
 
 
 CHECKS: dict[str, Check] = {
-    "settings": _settings,
-    "tables": _tables,
-    "guards": _guards,
-    "worker": _worker,
-    "leadsquared": _leadsquared,
-    "clock": _clock,
-    "webhook": _webhook,
-    "disk": _disk,
-    "trail": _trail,
-    "anchors": _anchors,
-    "digests": _digests,
-    "erasures": _erasures,
-    "people": _people,
-    "mail": _mail,
+    marked("settings"): _settings,
+    marked("tables"): _tables,
+    marked("guards"): _guards,
+    marked("worker"): _worker,
+    marked("leadsquared"): _leadsquared,
+    marked("clock"): _clock,
+    marked("webhook"): _webhook,
+    marked("disk"): _disk,
+    marked("trail"): _trail,
+    marked("anchors"): _anchors,
+    marked("digests"): _digests,
+    marked("erasures"): _erasures,
+    marked("people"): _people,
+    marked("mail"): _mail,
 }

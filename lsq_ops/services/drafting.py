@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.utils.translation import gettext as _
 
 from lsq_ops import kinds
 from lsq_ops.models import (
@@ -29,7 +30,7 @@ def select(user: Person, record_type: str, ids: list[str], source: dict[str, Any
     need(user, "draft")
     ids = list(dict.fromkeys(ids))
     if not ids:
-        raise Barred("Nothing is picked: tick some rows first.")
+        raise Barred(_("Nothing is picked: tick some rows first."))
     return Selection.objects.create(
         account=accounts.current_account(),
         user=user,
@@ -115,14 +116,14 @@ def go_on_without(user: Person, request: DeletionRequest) -> RequestVersion:
         version = request.version
         held = holds.on_version(version)
         if not held:
-            raise Barred("Nothing of it is on hold any more.")
+            raise Barred(_("Nothing of it is on hold any more."))
         if holds.covered(version, held) >= version.items_count:
-            raise Barred("All of it is on hold: nothing would be left to delete. Withdraw the request instead.")
+            raise Barred(_("All of it is on hold: nothing would be left to delete. Withdraw the request instead."))
         if request.state == "pending":
             request.move("draft", actor=str(user), state_at=db_now(), expires_at=None)
         made = reread(user, request)
         record("request.went_on_without", request, actor=str(user), version=made.number, on_hold=len(held))
-        said = f"Left out, because it is on hold: {len(held):,} of the leads or tasks."
+        said = _("Left out, because it is on hold: {count:,} of the leads or tasks.").format(count=len(held))
         DeletionRequest.objects.filter(pk=request.pk).update(attention=said)
     return made
 
@@ -139,7 +140,7 @@ def request_remaining(user: Person, request: DeletionRequest) -> DeletionRequest
     left = request.version.items.filter(outcome__in=("still_present", "skipped", "unverifiable"))
     record_type = "task" if request.kind == "tasks" else "activity"
     if not left.exists():
-        raise Barred("Nothing remains: every item is gone.")
+        raise Barred(_("Nothing remains: every item is gone."))
     targets = [
         RequestTarget(record_type=record_type, record_id=i.record_id, lead_id=i.lead_id, owner_id=i.owner_id)
         for i in left
@@ -253,9 +254,9 @@ def copied(version: RequestVersion) -> list[RequestTarget]:
 
 def _check(category: str, reason: str) -> None:
     if category not in dict(RequestVersion.CATEGORIES):
-        raise Barred("Choose a category for the reason.")
+        raise Barred(_("Choose a category for the reason."))
     if not reason.strip():
-        raise Barred("Say why: approvers and auditors will read it.")
+        raise Barred(_("Say why: approvers and auditors will read it."))
 
 
 def _targets(selection: Selection) -> list[RequestTarget]:
@@ -285,9 +286,13 @@ def _known(
     unknown = len(selection.ids) - len(targets)
     if unknown:
         raise Barred(
-            f"{unknown} of the chosen {record_type}s are not in the mirror; refresh their owner or lead first."
+            _(
+                "{unknown} of the chosen {record_type}s are not in the mirror; refresh their owner or lead first."
+            ).format(unknown=unknown, record_type=record_type)
         )
     ownerless = sum(1 for target in targets if record_type == "task" and not target.owner_id)
     if ownerless:
-        raise Barred(f"{ownerless} of the tasks have no known owner; refresh their owner first.")
+        raise Barred(
+            _("{ownerless} of the tasks have no known owner; refresh their owner first.").format(ownerless=ownerless)
+        )
     return targets

@@ -4,6 +4,7 @@ import hmac
 from collections.abc import Iterable
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from lsq_ops.models import Account, ErasedId
 
@@ -28,8 +29,10 @@ def mark(account: Account, one: str) -> str:
 
 def key_mark() -> str:
     """Tells another AUDIT_KEY: under it nobody who was erased is known again."""
-    return _hash("which key")[:16]
+    return _hash(_("which key"))[:16]
 
 
 def _hash(text: str) -> str:
-    return hmac.digest(settings.AUDIT_KEY.encode(), f"lsq-ops-erased {text}".encode(), "sha256").hex()
+    return hmac.digest(
+        settings.AUDIT_KEY.encode(), _("lsq-ops-erased {text}").format(text=text).encode(), "sha256"
+    ).hex()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
 from lsq_ops import terms
 from lsq_ops.models import (
@@ -36,12 +37,13 @@ from lsq_ops.models import (
 )
 from lsq_ops.models.evidence import unpack
 from lsq_ops.queue import ring
+from lsq_ops.wording import lazy, marked
 
 from . import accounts, batches, erased_ids, holds, notices, reading, uploaded, uploads
 from .batches import Erased, Rule
 from .may import Barred, Person, need
 
-WHY = "this person was erased from the portal"
+WHY = lazy("this person was erased from the portal")
 _IDS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _EMAILS = re.compile(r"[^\s<>,;:\"'()]+@[^\s<>,;:\"'()]+")
 _PHONES = re.compile(r"[+(]?\d[\d ()./\-\N{EN DASH}\N{NO-BREAK SPACE}]{4,}\d")
@@ -181,48 +183,85 @@ def _erase_mails(run: Erasure, rows: list[Notice]) -> Erased:
 
 
 MIRROR: tuple[Rule[Erasure], ...] = (
-    Rule("activities", "what the mirror has of the person's activities", "nothing", _activities, _removed, 1_000),
-    Rule("tasks", "what the mirror has of their tasks", "nothing", _tasks, _removed, 1_000),
-    Rule("leads", "the lead, and all that it is found by", "nothing", _leads, _removed),
     Rule(
-        "readings",
-        "readings of the lead, and of owners' tasks where one of theirs is among them",
-        "when they were read, how many records they had, and their hash; whole, what an open request rests on",
+        marked("activities"),
+        lazy("what the mirror has of the person's activities"),
+        lazy("nothing"),
+        _activities,
+        _removed,
+        1_000,
+    ),
+    Rule(marked("tasks"), lazy("what the mirror has of their tasks"), lazy("nothing"), _tasks, _removed, 1_000),
+    Rule(marked("leads"), lazy("the lead, and all that it is found by"), lazy("nothing"), _leads, _removed),
+    Rule(
+        marked("readings"),
+        lazy("readings of the lead, and of owners' tasks where one of theirs is among them"),
+        lazy("when they were read, how many records they had, and their hash; whole, what an open request rests on"),
         _readings,
         _erase_readings,
         1,
     ),
-    Rule("pages", "what a reading under way has read", "nothing", _pages, _removed),
+    Rule(marked("pages"), lazy("what a reading under way has read"), lazy("nothing"), _pages, _removed),
 )
 ALL: tuple[Rule[Erasure], ...] = (
     *MIRROR,
     Rule(
-        "contents",
-        "what the items of requests held, and the salts of their hashes",
-        "their ids, the lead's id, code, date, outcome, salted hash: what was asked and done can be checked as before",
+        marked("contents"),
+        lazy("what the items of requests held, and the salts of their hashes"),
+        lazy(
+            "their ids, the lead's id, code, date, outcome, salted hash: what was asked and done can"
+            " be checked as before"
+        ),
         _contents,
         _emptied({"raw": None, "salt": ""}),
     ),
-    Rule("call bodies", "what was sent to LeadSquared about the lead", "its hash", _bodies, _emptied({"text": ""})),
-    Rule("webhook bodies", "what LeadSquared's webhooks said", "their hash", _receipts, _emptied({"body": b""})),
     Rule(
-        "lines",
-        "lines of uploaded files that name the person, with their verdicts",
-        "the other lines; the file's name, hash and counts",
+        marked("call bodies"),
+        lazy("what was sent to LeadSquared about the lead"),
+        lazy("its hash"),
+        _bodies,
+        _emptied({"text": ""}),
+    ),
+    Rule(
+        marked("webhook bodies"),
+        lazy("what LeadSquared's webhooks said"),
+        lazy("their hash"),
+        _receipts,
+        _emptied({"body": b""}),
+    ),
+    Rule(
+        marked("lines"),
+        lazy("lines of uploaded files that name the person, with their verdicts"),
+        lazy("the other lines; the file's name, hash and counts"),
         _files,
         _erase_lines,
         5,
     ),
-    Rule("picks", "what of theirs was ticked or pasted", "the targets of requests", _selections, _erase_ticked, 20),
-    Rule("mails", "mails of the portal that name them", "that they were sent, and to whom", _mails, _erase_mails),
+    Rule(
+        marked("picks"),
+        lazy("what of theirs was ticked or pasted"),
+        lazy("the targets of requests"),
+        _selections,
+        _erase_ticked,
+        20,
+    ),
+    Rule(
+        marked("mails"),
+        lazy("mails of the portal that name them"),
+        lazy("that they were sent, and to whom"),
+        _mails,
+        _erase_mails,
+    ),
 )
 RULES = (*ALL, *MIRROR)  # once more: what was written about them meanwhile
 STAYS = (
-    ("The trail, votes, attempts, and what people wrote as a reason or a question", "they are frozen, and hold no"
-     " personal data of a lead unless somebody wrote it there"),
-    ("Keyed hashes of the ids of the lead and its tasks", "so that no sync, reading or upload brings the person back"),
-    ("Backups, exported files and sent mails", "the portal doesn't have them: erase there by hand"),
-    ("LeadSquared itself", "nothing is changed there"),
+    (lazy("The trail, votes, attempts, and what people wrote as a reason or a"
+    " question"), lazy("they are frozen, and hold no"
+     " personal data of a lead unless somebody wrote it there")),
+    (lazy("Keyed hashes of the ids of the lead and its tasks"), lazy("so that no sync, reading or"
+    " upload brings the person back")),
+    (lazy("Backups, exported files and sent mails"), lazy("the portal doesn't have them: erase there by hand")),
+    (lazy("LeadSquared itself"), lazy("nothing is changed there")),
 )  # fmt: skip
 
 
@@ -235,13 +274,15 @@ def begin(user: Person, prospect_id: str, reason: str, ticket: str = "") -> Eras
     need(user, "erase")
     one = uploads.normal_id(prospect_id)
     if not one:
-        raise Barred(f"This is not a prospect id; expected something like {uploads.SAMPLE_ID}.")
+        raise Barred(
+            _("This is not a prospect id; expected something like {sample_id}.").format(sample_id=uploads.SAMPLE_ID)
+        )
     if not reason.strip():
-        raise Barred("Say why: auditors read it.")
+        raise Barred(_("Say why: auditors read it."))
     with audited():
         account = accounts.current_account()
         if erased_ids.among(account, [one]):
-            raise Barred("This person was erased before; the list below knows the prospect id.")
+            raise Barred(_("This person was erased before; the list below knows the prospect id."))
         person = _person(account, one)
         why, now = _against(account, person), db_now()
         run = Erasure.objects.create(
@@ -261,8 +302,10 @@ def begin(user: Person, prospect_id: str, reason: str, ticket: str = "") -> Eras
         else:
             _keep_out(run)
             record("erasure.begun", run, actor=str(user), mark=run.mark)
-            text = f"{user} has what the portal keeps of one person erased ({run}). In LeadSquared nothing is changed."
-            notices.tell(notices.auditors(), None, "one person is erased", text)
+            text = _(
+                "{user} has what the portal keeps of one person erased ({run}). In LeadSquared nothing is changed."
+            ).format(user=user, run=run)
+            notices.tell(notices.auditors(), None, _("one person is erased"), text)
             ring("work")
     return run
 
@@ -290,13 +333,15 @@ def _its_tasks(account: Account, one: str) -> Iterable[str]:
 def _against(account: Account, person: dict[str, Any]) -> str:
     """Why the person can't be erased now; empty where nothing stands against it."""
     if holds.reasons(account, [person["prospect_id"], *person["ids"]]):
-        return "The lead or one of its tasks is on hold. A hold beats it; lift it first, or wait for its end."
+        return _("The lead or one of its tasks is on hold. A hold beats it; lift it first, or wait for its end.")
     one = person["prospect_id"]
     opened = DeletionRequest.objects.filter(account=account, state__in=DeletionRequest.open_states())
     of_items, of_targets = Q(versions__items__lead_id=one), Q(versions__targets__lead_id=one)
     rows = opened.filter(of_items | of_targets | Q(versions__targets__record_id=one)).order_by("pk").distinct()
     if names := [str(request) for request in rows[:5]]:
-        return f"{', '.join(names)} would delete or read something of the lead and must be over first."
+        return _("{names} would delete or read something of the lead and must be over first.").format(
+            names=", ".join(names)
+        )
     return ""
 
 
@@ -321,7 +366,7 @@ def lift(user: Person, run: Erasure) -> None:
     with audited():
         rows = Erasure.objects.filter(pk=run.pk, ended_at__isnull=False, lifted_at__isnull=True, refused="")
         if not rows.update(lifted_at=db_now(), lifted_by=str(user)):
-            raise Barred("It is not kept out: it is being erased, was refused, or was let in before.")
+            raise Barred(_("It is not kept out: it is being erased, was refused, or was let in before."))
         ErasedId.objects.filter(erasure=run).delete()
         record("erasure.lifted", run, actor=str(user), mark=run.mark)
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from lsq_ops.models import (
     Account,
     DeletionRequest,
@@ -48,7 +50,11 @@ def on_version(version: RequestVersion) -> dict[str, str]:
 
 def in_words(held: dict[str, str]) -> str:
     """ "2 of its leads or tasks are"."""
-    return "1 of its leads or tasks is" if len(held) == 1 else f"{len(held):,} of its leads or tasks are"
+    return (
+        _("1 of its leads or tasks is")
+        if len(held) == 1
+        else _("{count:,} of its leads or tasks are").format(count=len(held))
+    )
 
 
 def covered(version: RequestVersion, held: Iterable[str]) -> int:
@@ -88,8 +94,10 @@ def set_holds(by: Person, record_type: str, ids: Iterable[str], reason: str, end
         if made:
             record("hold.set", made[0], actor=str(by), record_type=record_type, ends_at=ends_at, **_told(made))
         for request in concerned:
-            text = f"{by} put leads or tasks of it on hold. Calls that would delete something of them are not sent."
-            notices.tell(notices.owners(request), request, "something of it is on hold", text)
+            text = _(
+                "{by} put leads or tasks of it on hold. Calls that would delete something of them are not sent."
+            ).format(by=by)
+            notices.tell(notices.owners(request), request, _("something of it is on hold"), text)
     return Made(made, list(already), concerned)
 
 
@@ -101,7 +109,7 @@ def lift(by: Person, ids: Iterable[str]) -> list[Hold]:
         rows = Hold.objects.filter(account=accounts.current_account()).in_force(now)
         holds = [hold for part in parts(ids) for hold in rows.filter(record_id__in=part)]
         if not holds:
-            raise Barred("None of these is on hold; they were lifted or ended before.")
+            raise Barred(_("None of these is on hold; they were lifted or ended before."))
         for part in parts(hold.pk for hold in holds):
             Hold.objects.filter(pk__in=part, lifted_at=None).update(lifted_at=now, lifted_by=str(by))
         record("hold.lifted", holds[0], actor=str(by), record_type=holds[0].record_type, **_told(holds))
@@ -110,13 +118,13 @@ def lift(by: Person, ids: Iterable[str]) -> list[Hold]:
 
 def _check(ids: list[str], reason: str, ends_at: datetime | None, now: datetime) -> None:
     if not ids:
-        raise Barred("Say which leads or tasks: one id per line.")
+        raise Barred(_("Say which leads or tasks: one id per line."))
     if len(ids) > MOST:
-        raise Barred(f"More than {MOST:,} at once; split the list.")
+        raise Barred(_("More than {most:,} at once; split the list.").format(most=MOST))
     if not reason.strip():
-        raise Barred("Say why: whoever meets the hold will read it.")
+        raise Barred(_("Say why: whoever meets the hold will read it."))
     if ends_at and ends_at <= now:
-        raise Barred("The end is past already; choose a later day, or none.")
+        raise Barred(_("The end is past already; choose a later day, or none."))
 
 
 def _told(holds: list[Hold]) -> dict[str, Any]:

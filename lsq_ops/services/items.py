@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 
 from django.db import connection
 from django.db.models import Case, Q, QuerySet, When
+from django.utils.translation import gettext as _
 
 from lsq_ops.chain import canonical
 from lsq_ops.models import DeletionItem, DeletionRequest, RequestVersion, audited, db_now, record
+from lsq_ops.wording import lazy
 
 from . import spreadsheet
 from .may import Person, need
@@ -20,15 +22,15 @@ from .may import Person, need
 FEW = 5
 HEADER = (
     "call",
-    "lead id",
-    "owner id",
-    "record id",
+    lazy("lead id"),
+    lazy("owner id"),
+    lazy("record id"),
     "type",
     "code",
-    "date (UTC)",
+    lazy("date (UTC)"),
     "odd",
     "outcome",
-    "outcome at (UTC)",
+    lazy("outcome at (UTC)"),
 )
 
 
@@ -95,7 +97,7 @@ def first_looks(viewer: int | None, version: RequestVersion) -> dict[str, list[D
     seed = f"{version.pk} {viewer} {version.kept_hash}"
     drawn = sorted(ids, key=lambda one: hashlib.sha256(f"{seed} {one[0]}".encode()).digest())
     odd = [pk for pk, why in drawn if why][:FEW]
-    at_random = [pk for pk, _ in drawn if pk not in odd][:FEW]
+    at_random = [pk for pk, __ in drawn if pk not in odd][:FEW]
     rows = {item.pk: item for item in version.items.filter(pk__in=odd + at_random).select_related("call")}
     return {"odd": [rows[pk] for pk in odd], "random": [rows[pk] for pk in at_random]}
 
@@ -115,8 +117,8 @@ def file(user: Person, request: DeletionRequest, wanted: Wanted) -> tuple[str, I
             items=rows.count(),
             filtered=sorted([*filtered, *(["text"] if wanted.text else [])]),
         )
-    about = f"items of {request}, version {version.number}"
-    header = (*HEADER, "what it holds (JSON)")
+    about = _("items of {request}, version {number}").format(request=request, number=version.number)
+    header = (*HEADER, _("what it holds (JSON)"))
     name = f"{request}-version-{version.number}-items-{at:%Y%m%dT%H%M%SZ}.csv"
     return name, spreadsheet.lines(header, map(_row, rows.iterator(500)), about=about, by=str(user), at=at)
 

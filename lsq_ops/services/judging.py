@@ -11,8 +11,11 @@ from itertools import chain
 from typing import Any, NamedTuple, cast
 from zoneinfo import ZoneInfo
 
+from django.utils.translation import gettext as _
+
 from lsq_ops.kinds.activities import CUSTOM, CUSTOM_CODES
 from lsq_ops.models import Account, Activity, Lead, Task
+from lsq_ops.wording import lazy, marked
 
 from . import days, holds, lookups, uploads
 from .days import Span
@@ -21,20 +24,25 @@ from .may import Barred
 from .parts import parts
 from .sheets import Row
 
-TAKEN, TWICE, GONE, HELD = "taken", "twice", "gone", "on hold"
-NOT_AN_ID, SEVERAL, UNKNOWN = "not an id", "several match", "not in the mirror"
-NO_DAY, NOT_READ, NONE_THERE, FIXED = "no day", "not read", "no such activity on that day", "can't be deleted"
+TAKEN, TWICE, GONE, HELD = marked("taken"), marked("twice"), marked("gone"), marked("on hold")
+NOT_AN_ID, SEVERAL, UNKNOWN = marked("not an id"), marked("several match"), marked("not in the mirror")
+NO_DAY, NOT_READ, NONE_THERE, FIXED = (
+    marked("no day"),
+    marked("not read"),
+    marked("no such activity on that day"),
+    marked("can't be deleted"),
+)
 # In the order in which pages name them.
 VERDICTS = (
-    *(TAKEN, TWICE, NOT_AN_ID, *(f"no {key.noun}" for key in lookups.KEYS.values()), SEVERAL, UNKNOWN, GONE, HELD),
+    *(TAKEN, TWICE, NOT_AN_ID, *(key.none for key in lookups.KEYS.values()), SEVERAL, UNKNOWN, GONE, HELD),
     *(NO_DAY, NOT_READ, NONE_THERE, FIXED),
 )
 BATCH = 2_000
 DAY_HEADINGS = ("day", "date", "activitydate", "createdon", "activitydatetime", "from", "fromdate", "since", "start")
 _ADD = {
-    "lead": "not in the mirror; add the lead first",
-    "activity": "not in the mirror; read its lead first, then this file again",
-    "task": "not in the mirror; read its owner's tasks first, then this file again",
+    "lead": lazy("not in the mirror; add the lead first"),
+    "activity": lazy("not in the mirror; read its lead first, then this file again"),
+    "task": lazy("not in the mirror; read its owner's tasks first, then this file again"),
 }
 
 
@@ -111,7 +119,9 @@ class Judge:
         if not self.key:
             yield from uploads.column_note(sample, self.at, heading)
             return
-        yield f"Leads were looked for by {self.key.noun}, in {uploads.column_words(self.at, heading)}."
+        yield _("Leads were looked for by {noun}, in {column_words}.").format(
+            noun=self.key.noun, column_words=uploads.column_words(self.at, heading)
+        )
 
     # --- A batch -------------------------------------------------------------------------------------------
 
@@ -140,13 +150,13 @@ class Judge:
             return
         for line in lines:
             if why := lookups.why_none(self.key, line.row.cell(self.at)):
-                line.refuse(f"no {self.key.noun}", why)
+                line.refuse(self.key.none, why)
         asked = list(_open(lines))
         texts = [line.row.cell(self.at).text for line in asked]
         for line, ids in zip(asked, lookups.meant(self.key, self.account, texts), strict=True):
             line.ids = ids
             if not ids:
-                line.refuse(UNKNOWN, "not in the mirror; look in LeadSquared and add the lead")
+                line.refuse(UNKNOWN, _("not in the mirror; look in LeadSquared and add the lead"))
 
     def _known(self, ids: Iterable[str]) -> dict[str, Known]:
         read = {"lead": _leads, "activity": _activities, "task": _tasks}[self.record_type]
@@ -158,7 +168,9 @@ class Judge:
             there = [one for one in line.ids if one in known and not known[one].gone]
             if len(there) > 1:
                 some = ", ".join(there[:3]) + (", …" if len(there) > 3 else "")
-                line.refuse(SEVERAL, f"{len(there)} leads match; give the id of one: {some}")
+                line.refuse(
+                    SEVERAL, _("{count} leads match; give the id of one: {some}").format(count=len(there), some=some)
+                )
             else:
                 line.ids = there or line.ids[:1]
 
@@ -168,24 +180,37 @@ class Judge:
             (one,) = line.ids
             row = known.get(one)
             if why := next((held[name] for name in (one, *(row.held_by if row else ())) if name in held), ""):
-                line.refuse(HELD, f"on hold: {why}")
+                line.refuse(HELD, _("on hold: {why}").format(why=why))
             elif row is None:
                 line.refuse(UNKNOWN, _ADD[self.record_type], [one] if self.record_type == "lead" else ())
             elif row.gone:
-                line.refuse(GONE, f"LeadSquared no longer shows this {self.record_type}: {_went(self.record_type)}")
+                line.refuse(
+                    GONE,
+                    _("LeadSquared no longer shows this {record_type}: {went}").format(
+                        record_type=self.record_type, went=_went(self.record_type)
+                    ),
+                )
             elif row.fixed:
-                line.refuse(FIXED, "a system activity; LeadSquared deletes custom ones only")
+                line.refuse(FIXED, _("a system activity; LeadSquared deletes custom ones only"))
 
     def _take(self, lines: list[Line]) -> None:
         for line in _open(lines):
             new = [one for one in line.ids if one not in self.seen]
             if not new:
                 first = self.seen[line.ids[0]]
-                again = f"twice; first on line {first}" if not self.key else f"the lead of line {first} again"
-                line.refuse(TWICE, f"line {first} takes its activities already" if self.days else again)
+                again = (
+                    _("twice; first on line {first}").format(first=first)
+                    if not self.key
+                    else _("the lead of line {first} again").format(first=first)
+                )
+                line.refuse(
+                    TWICE, _("line {first} takes its activities already").format(first=first) if self.days else again
+                )
                 continue
             if len(self.seen) + len(new) > uploads.MAX_IDS:
-                raise Barred(f"More than {uploads.MAX_IDS:,} records at once. Split the file.")
+                raise Barred(
+                    _("More than {max_ids:,} records at once. Split the file.").format(max_ids=uploads.MAX_IDS)
+                )
             line.verdict, line.ids = TAKEN, new
             self.seen.update(dict.fromkeys(new, line.line))
 
@@ -195,7 +220,7 @@ def _open(lines: Iterable[Line]) -> Iterator[Line]:
 
 
 def _went(record_type: str) -> str:
-    return "deleted or merged" if record_type == "lead" else "deleted"
+    return _("deleted or merged") if record_type == "lead" else _("deleted")
 
 
 def _leads(account: Account, ids: list[str]) -> Iterator[tuple[str, Known]]:
@@ -227,16 +252,22 @@ class _Days:
         self.account, self.zone = account, ZoneInfo(account.time_zone)
         self.codes = sorted({int(code) for code in how.get("codes", ())} & set(CUSTOM_CODES))
         if not self.codes:
-            raise Barred("Choose at least one activity type.")
+            raise Barred(_("Choose at least one activity type."))
         self.at = self._column(sample, how.get("day", ""), lead_at)
         self.until = lookups.named_column(sample, how["until"]) if how.get("until", "").strip() else None
         first = sample[0].cell(self.at).text.strip()
         self.heading = first if not days.looks_like_one(first) and any(map(str.isalpha, first)) else ""
         self.order = how.get("order") or self._order(sample)
         where = uploads.column_words(self.at, self.heading)
-        self.notes = [f"Days were taken from {where}, as {account.time_zone} has them."]
+        self.notes = [
+            _("Days were taken from {where}, as {time_zone} has them.").format(where=where, time_zone=account.time_zone)
+        ]
         if any(days.is_ambiguous(text) for text in self._texts(sample)):
-            self.notes.append(f"Days were read with the {'day' if self.order == days.DAY_FIRST else 'month'} first.")
+            self.notes.append(
+                _("Days were read with the day first.")
+                if self.order == days.DAY_FIRST
+                else _("Days were read with the month first.")
+            )
 
     def _column(self, sample: list[Row], named: str, lead_at: int) -> int:
         if named.strip():
@@ -246,7 +277,7 @@ class _Days:
         full = [sum(days.looks_like_one(row.cell(at).text) for row in sample) for at in range(width)]
         full[lead_at] = 0
         if not any(full):
-            raise Barred("No column holds days. Say which one does: its letter or its heading.")
+            raise Barred(_("No column holds days. Say which one does: its letter or its heading."))
         return max(range(width), key=lambda at: (full[at] >= 0.8 * max(full), headings[at] in DAY_HEADINGS, full[at]))
 
     def _order(self, sample: list[Row]) -> str:
@@ -254,7 +285,11 @@ class _Days:
         found = days.order_of(texts)
         unclear = next(filter(days.is_ambiguous, texts), None)
         if found is None and unclear:
-            raise Barred(f"“{unclear}” can be read two ways. Say whether the day or the month comes first.")
+            raise Barred(
+                _("“{unclear}” can be read two ways. Say whether the day or the month comes first.").format(
+                    unclear=unclear
+                )
+            )
         return found or days.DAY_FIRST
 
     def _texts(self, sample: list[Row]) -> Iterator[str]:
@@ -270,14 +305,16 @@ class _Days:
             if span is None:
                 continue
             if not known[lead].read:
-                line.refuse(NOT_READ, "the lead's activities were not read yet; read it, then this file again", [lead])
+                line.refuse(
+                    NOT_READ, _("the lead's activities were not read yet; read it, then this file again"), [lead]
+                )
             else:
                 asked.append((line, known[lead].pk, span))
-        there = self._there({pk for _, pk, _ in asked}, [span for _, _, span in asked])
+        there = self._there({one[1] for one in asked}, [one[2] for one in asked])
         for line, pk, (start, end) in asked:
             line.ids = [one for at, one in there[pk] if start <= at < end]
             if not line.ids:
-                line.refuse(NONE_THERE, "the mirror has no activity of the chosen types on this lead at that time")
+                line.refuse(NONE_THERE, _("the mirror has no activity of the chosen types on this lead at that time"))
 
     def _span(self, line: Line) -> Span | None:
         """None where the line was refused."""
@@ -287,12 +324,17 @@ class _Days:
         for text in texts:
             found = days.span(text, self.zone, self.order)
             if found is None:
-                line.refuse(NO_DAY, f"“{uploads.short(text)}” is no day" if text else "the cell of the day is empty")
+                line.refuse(
+                    NO_DAY,
+                    _("“{text}” is no day").format(text=uploads.short(text))
+                    if text
+                    else _("the cell of the day is empty"),
+                )
                 return None
             spans.append(found)
         start, end = spans[0][0], spans[-1][1]
         if start >= end:
-            line.refuse(NO_DAY, "it ends before it begins")
+            line.refuse(NO_DAY, _("it ends before it begins"))
             return None
         return start, end
 
@@ -304,7 +346,7 @@ class _Days:
             account=self.account, event_code__in=self.codes, activity_type=CUSTOM, gone_at=None
         )
         rows = rows.filter(
-            created_on__gte=min(start for start, _ in spans), created_on__lt=max(end for _, end in spans)
+            created_on__gte=min(start for start, __ in spans), created_on__lt=max(end for __, end in spans)
         )
         for part in parts(sorted(leads)):
             of_part = rows.filter(lead__in=part).order_by("created_on", "activity_id")

@@ -4,10 +4,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from django.utils.translation import gettext as _
+
 from lsq_ops.leadsquared.client import Client
 from lsq_ops.leadsquared.errors import LeadSquaredError
 from lsq_ops.leadsquared.records import LeadRecord
 from lsq_ops.models import Account, ActivitySnapshot, ActivityType, Lead, audited, db_now, record
+from lsq_ops.wording import lazy
 
 from . import accounts, erased_ids, mirror, reading
 from .budget import BudgetSpent
@@ -15,7 +18,7 @@ from .may import Barred, Person, need
 
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 AT_ONCE = 200
-ERASED = "was erased from the portal; a policy admin can let it come in again"
+ERASED = lazy("was erased from the portal; a policy admin can let it come in again")
 LONGEST_QUERY = 200  # it travels in an address
 Subject = ActivitySnapshot.Subject
 
@@ -45,9 +48,13 @@ def search(user: Person, query: str) -> list[Found]:
     need(user, "refresh_mirror")
     query = query.strip()
     if len(query) < 3:
-        raise Barred("Type at least three characters: a prospect id, an e-mail, a phone number or a name.")
+        raise Barred(_("Type at least three characters: a prospect id, an e-mail, a phone number or a name."))
     if len(query) > LONGEST_QUERY:
-        raise Barred(f"Type at most {LONGEST_QUERY} characters: a prospect id, an e-mail, a phone number or a name.")
+        raise Barred(
+            _("Type at most {longest_query} characters: a prospect id, an e-mail, a phone number or a name.").format(
+                longest_query=LONGEST_QUERY
+            )
+        )
     account = accounts.current_account()
     with accounts.told():
         leads = _look_up(accounts.client(account), query)
@@ -61,17 +68,21 @@ def add_leads(user: Person, prospect_ids: list[str]) -> Added:
     need(user, "refresh_mirror")
     added, wanted = Added(), list(dict.fromkeys(text.strip().strip("{}").lower() for text in prospect_ids))
     ids = [text for text in wanted if GUID.fullmatch(text)]
-    expected = "is not a prospect id; expected something like 3aee22bd-8419-422a-8242-c510df9af021"
+    expected = _("is not a prospect id; expected something like 3aee22bd-8419-422a-8242-c510df9af021")
     added.verdicts = [(text, expected) for text in wanted if text not in ids]
     if len(ids) > AT_ONCE:
-        raise Barred(f"{len(ids)} leads at once are too many; add at most {AT_ONCE}, the rest after them.")
+        raise Barred(
+            _("{count} leads at once are too many; add at most {at_once}, the rest after them.").format(
+                count=len(ids), at_once=AT_ONCE
+            )
+        )
     account = accounts.current_account()
     with accounts.told():
         found = {lead.prospect_id: lead for lead in _fetch(accounts.client(account), ids)}
     erased = erased_ids.among(account, found)
     added.verdicts += [(text, ERASED) for text in ids if text in erased]
     lost = [text for text in ids if text not in found]
-    added.verdicts += [(text, "LeadSquared knows no such lead: deleted, merged or mistyped") for text in lost]
+    added.verdicts += [(text, _("LeadSquared knows no such lead: deleted, merged or mistyped")) for text in lost]
     with audited():
         mirror.mark_gone(account, lost)
         added.taken = mirror.write_leads(account, found.values())
@@ -95,7 +106,9 @@ def refresh(user: Person, prospect_ids: list[str]) -> Added:
         except Barred as no:
             if not done.taken:
                 raise
-            read = f"{len(done.taken):,} of {len(prospect_ids):,} leads were read before; press again to go on."
+            read = _("{count:,} of {count2:,} leads were read before; press again to go on.").format(
+                count=len(done.taken), count2=len(prospect_ids)
+            )
             raise Barred(f"{no} {read}") from None
         done.taken += part.taken
         done.verdicts += part.verdicts

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
 from lsq_ops.models import (
     Account,
@@ -19,9 +20,17 @@ from lsq_ops.models import (
     VotingSuspension,
     db_now,
 )
+from lsq_ops.wording import marked
 
 REQUESTER, APPROVER, OPERATOR = "Requester", "Approver", "Operator"
 AUDITOR, POLICY_ADMIN = "Auditor", "Policy admin"
+AS_ONE = {
+    REQUESTER: marked("a requester"),
+    APPROVER: marked("an approver"),
+    OPERATOR: marked("an operator"),
+    AUDITOR: marked("an auditor"),
+    POLICY_ADMIN: marked("a policy admin"),
+}
 ROLES = (REQUESTER, APPROVER, OPERATOR, AUDITOR, POLICY_ADMIN)
 
 ROLE_OF: dict[str, tuple[str, ...]] = {
@@ -111,9 +120,11 @@ def roles_of(user: Person) -> set[str]:
 def may(user: Person, verb: str, obj: Any = None) -> Verdict:
     """May `user` do `verb` (to `obj`, a DeletionRequest where the verb is about one)? Falsy with `.why` if not."""
     if verb == "look":
-        return Verdict() if user.is_authenticated and user.is_active and user.is_staff else Verdict("Sign in first.")
+        return Verdict() if user.is_authenticated and user.is_active and user.is_staff else Verdict(_("Sign in first."))
     if not roles_of(user) & set(ROLE_OF[verb]):
-        return Verdict(f"Only {_either(ROLE_OF[verb])} may do this; ask a policy admin for the role.")
+        return Verdict(
+            _("Only {either} may do this; ask a policy admin for the role.").format(either=_either(ROLE_OF[verb]))
+        )
     if not isinstance(obj, DeletionRequest):
         account = obj if isinstance(obj, Account) else getattr(obj, "account", None)
         return Verdict("" if account is None or account.current or verb in READ_ONLY else _ELSEWHERE)
@@ -129,23 +140,25 @@ def need(user: Person, verb: str, obj: Any = None) -> None:
 
 
 def _either(roles: tuple[str, ...]) -> str:
-    return " or ".join(f"{'an' if role[0] in 'AO' else 'a'} {role.lower()}" for role in roles)
+    return _(" or ").join(_(AS_ONE[role]) for role in roles)
 
 
 def _state(verb: str, request: DeletionRequest) -> Verdict | None:
     """None where the state allows it: the next question follows."""
     if not request.account.current and verb not in READ_ONLY:
-        return Verdict("This request belongs to another LeadSquared account; it is read-only.")
+        return Verdict(_("This request belongs to another LeadSquared account; it is read-only."))
     states = STATES_OF.get(verb)
     if states and request.state not in states:
         return Verdict(
-            f"{request} is {request.get_state_display()}; this is possible only while it is {_listed(states)}."
+            _("{request} is {state}; this is possible only while it is {listed}.").format(
+                request=request, state=request.get_state_display(), listed=_listed(states)
+            )
         )
     return None
 
 
 def _listed(states: tuple[str, ...]) -> str:
-    return " or ".join(DeletionRequest.State(state).label for state in states)
+    return _(" or ").join(str(DeletionRequest.State(state).label) for state in states)
 
 
 def _person(user: Person, verb: str, request: DeletionRequest) -> Verdict:
@@ -154,22 +167,26 @@ def _person(user: Person, verb: str, request: DeletionRequest) -> Verdict:
     if verb == "submit":
         return Verdict(unread(request.version))
     if verb in ("leave_out", "go_on_without") and request.votes.filter(voter=user).exists():
-        return Verdict("You voted on this request; its requester decides what is left out, so that you may vote again.")
+        return Verdict(
+            _("You voted on this request; its requester decides what is left out, so that you may vote again.")
+        )
     if verb == "ask" and not roles_of(user) & {APPROVER, OPERATOR} and not involved(user, request):
-        return Verdict("Here ask and answer whoever made or asked for the request, approvers and operators.")
+        return Verdict(_("Here ask and answer whoever made or asked for the request, approvers and operators."))
     if verb == "see" and not roles_of(user) & {APPROVER, OPERATOR, AUDITOR} and not took_part(user, request):
         return Verdict(
-            "What its records hold is shown to those who made, edited or asked for this request, and to approvers,"
-            " operators and auditors."
+            _(
+                "What its records hold is shown to those who made, edited or asked for this request, and to approvers,"
+                " operators and auditors."
+            )
         )
     if verb == "export_evidence" and AUDITOR not in roles_of(user) and not took_part(user, request):
-        return Verdict("Auditors, and those who took part in this request, may take its evidence report away.")
+        return Verdict(_("Auditors, and those who took part in this request, may take its evidence report away."))
     if verb == "take_back":
         return Verdict(_nothing_to_take_back(user, request))
     if verb in ("propose", "confirm_decision", "close") and involved(user, request):
-        return Verdict("You made, edited or asked for this request; an operator who didn't decides on it.")
+        return Verdict(_("You made, edited or asked for this request; an operator who didn't decides on it."))
     if verb == "confirm_decision" and _proposed_all(user, request):
-        return Verdict("You proposed this; another operator confirms it.")
+        return Verdict(_("You proposed this; another operator confirms it."))
     return Verdict()
 
 
@@ -181,10 +198,12 @@ def _proposed_all(user: Person, request: DeletionRequest) -> bool:
 def unread(version: RequestVersion) -> str:
     """Why there is nothing to submit yet; empty where a complete reading found something."""
     if version.reading == RequestVersion.Reading.READING:
-        return "The leads are still being read; submit when the reading is complete."
+        return _("The leads are still being read; submit when the reading is complete.")
     if version.reading == RequestVersion.Reading.INCOMPLETE:
-        return f"{version.reading_note} An incomplete reading can't be submitted; read again."
-    return "" if version.items_count else "Nothing would go; change what is chosen."
+        return _("{reading_note} An incomplete reading can't be submitted; read again.").format(
+            reading_note=version.reading_note
+        )
+    return "" if version.items_count else _("Nothing would go; change what is chosen.")
 
 
 def _voter(user: Person, request: DeletionRequest) -> Verdict:
@@ -197,8 +216,8 @@ def _voter(user: Person, request: DeletionRequest) -> Verdict:
 def _of_voter(part: str, trouble: str, voted: bool) -> Verdict:
     """`part`: what they did about the request; `trouble`: why they may vote on none now."""
     if part:
-        return Verdict(f"You {part} this request; somebody else decides on it.")
-    return Verdict(trouble or ("You have voted on this version already." if voted else ""))
+        return Verdict(_("You {part} this request; somebody else decides on it.").format(part=part))
+    return Verdict(trouble or (_("You have voted on this version already.") if voted else ""))
 
 
 def _no_vote(user: Person) -> str:
@@ -206,10 +225,9 @@ def _no_vote(user: Person) -> str:
     if grant_in_force(user) is None:
         return _grant_trouble(user)
     if suspended := suspension(user):
-        return (
-            f"Your {suspended.get_why_display()} on {suspended.at:%d %b %Y %H:%M} UTC; your votes count again from"
-            f" {suspended.until:%d %b %Y %H:%M} UTC."
-        )
+        return _(
+            "Your {why} on {at:%d %b %Y %H:%M} UTC; your votes count again from {until:%d %b %Y %H:%M} UTC."
+        ).format(why=suspended.get_why_display(), at=suspended.at, until=suspended.until)
     return ""
 
 
@@ -229,8 +247,8 @@ def may_vote(user: Person, requests: QuerySet[DeletionRequest]) -> list[tuple[De
 def _nothing_to_take_back(user: Person, request: DeletionRequest) -> str:
     vote = standing_vote(user, request)
     if vote is None:
-        return "You have no vote on this version."
-    return "Your grant was revoked; your vote doesn't count any more." if vote.grant.revoked_at else ""
+        return _("You have no vote on this version.")
+    return _("Your grant was revoked; your vote doesn't count any more.") if vote.grant.revoked_at else ""
 
 
 def involved(user: Person, request: DeletionRequest) -> str:
@@ -242,7 +260,7 @@ def involved(user: Person, request: DeletionRequest) -> str:
     versions = request.versions.all()
     if any(user.pk in (version.editor_id, version.submitted_by_id) for version in versions):
         return "edited"
-    return "asked for" if any(version.asked_by_id == user.pk for version in versions) else ""
+    return _("asked for") if any(version.asked_by_id == user.pk for version in versions) else ""
 
 
 def took_part(user: Person, request: DeletionRequest) -> bool:
@@ -263,8 +281,10 @@ def suspension(user: Person) -> VotingSuspension | None:
 def _grant_trouble(user: Person) -> str:
     coming = ApproverGrant.objects.filter(user=user, revoked_at__isnull=True).first()
     if coming:
-        return f"Your grant as approver counts from {coming.counts_from:%d %b %Y %H:%M} UTC."
-    return "You have no grant as approver; a policy admin gives one, with a team."
+        return _("Your grant as approver counts from {counts_from:%d %b %Y %H:%M} UTC.").format(
+            counts_from=coming.counts_from
+        )
+    return _("You have no grant as approver; a policy admin gives one, with a team.")
 
 
 def standing_vote(user: Person, request: DeletionRequest) -> Vote | None:
@@ -289,7 +309,7 @@ def valid_votes_of(requests: Iterable[DeletionRequest]) -> dict[int, list[Vote]]
         grant__revoked_at__isnull=True,
         grant__counts_from__lte=db_now(),
     )
-    found: dict[int, list[Vote]] = {request: [] for request, _ in digests.values()}
+    found: dict[int, list[Vote]] = {request: [] for request, __ in digests.values()}
     for vote in votes.select_related("voter", "team").order_by("id"):
         request, digest = digests[vote.version_id]
         if vote.digest == digest:

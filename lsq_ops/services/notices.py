@@ -11,6 +11,7 @@ from django.core.mail import send_mail
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from lsq_ops.models import Account, DeletionRequest, Notice, NoticeChoice, Topic, db_now
 from lsq_ops.queue import ring
@@ -27,7 +28,7 @@ def tell(
     """Queue one mail for each person, for the time that they chose; the link only opens a page, it does nothing."""
     path = reverse("admin:lsq_ops_deletionrequest_change", args=[request.pk]) if request else reverse("admin:index")
     link = f"{settings.PUBLIC_URL.rstrip('/')}{path}" if settings.PUBLIC_URL else path
-    about, now, told = request or "LSQ Ops", db_now(), list(people)
+    about, now, told = request or _("LSQ Ops"), db_now(), list(people)
     chosen = dict(NoticeChoice.objects.filter(user__in=told, topic=topic).values_list("user", "when"))
     Notice.objects.bulk_create(
         Notice(
@@ -84,7 +85,7 @@ def choose(user: Person, wanted: dict[Topic, str]) -> None:
     need(user, "look")
     for topic, when in wanted.items():
         if when not in OFFERED[topic]:
-            raise Barred(f"“{topic.label}” can't come so: it is about what waits for people.")
+            raise Barred(_("“{label}” can't come so: it is about what waits for people.").format(label=topic.label))
     with transaction.atomic():
         for topic, when in wanted.items():
             if when == When.AT_ONCE:
@@ -131,21 +132,23 @@ def is_over(notice: Notice) -> bool:
 
 def state_of(notice: Notice) -> str:
     if notice.sent_at:
-        return "sent"
+        return _("sent")
     if not is_over(notice):
         if notice.together and not notice.tries:
-            return "waits to go with others"
-        return f"tried {notice.tries} times, goes on" if notice.tries else "waits for the worker"
+            return _("waits to go with others")
+        return (
+            _("tried {tries} times, goes on").format(tries=notice.tries) if notice.tries else _("waits for the worker")
+        )
     if notice.tries == CALLED_OFF:
-        return "not sent: what it said was erased"
-    return "given up" if notice.user.email else "not sent: this person has no address"
+        return _("not sent: what it said was erased")
+    return _("given up") if notice.user.email else _("not sent: this person has no address")
 
 
 def send_again(by: Person, notice: Notice) -> None:
     """Barred where it is on its way, or was sent."""
     need(by, "send_again")
     if not given_up().filter(pk=notice.pk).update(tries=0, not_before=None):
-        raise Barred("This mail was sent, or is on its way.")
+        raise Barred(_("This mail was sent, or is on its way."))
     ring("work")
 
 
@@ -185,6 +188,6 @@ def _mail(notices: list[Notice]) -> tuple[str, str]:
         return notices[0].subject, notices[0].text
     parts = []
     for notice in notices:
-        stands = f" (now: {notice.request.get_state_display()})" if notice.request else ""
+        stands = _(" (now: {state})").format(state=notice.request.get_state_display()) if notice.request else ""
         parts.append(f"{notice.subject}{stands}\n\n{notice.text.strip()}\n")
-    return f"LSQ Ops: {len(notices)} messages", f"\n{'-' * 60}\n\n".join(parts)
+    return _("LSQ Ops: {count} messages").format(count=len(notices)), f"\n{'-' * 60}\n\n".join(parts)

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, F, Max, Min, Model, Q, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from lsq_ops import kinds, queue
 from lsq_ops.models import (
@@ -27,10 +29,11 @@ from lsq_ops.models import (
     timing,
 )
 from lsq_ops.models.timing import span
+from lsq_ops.wording import lazy, marked
 
 from . import budget, causes, doctor, notices, story, waiting
 
-NOTHING_LOST = "Nothing is lost."
+NOTHING_LOST = lazy("Nothing is lost.")
 LATELY = timedelta(days=1)  # failures that are counted
 SHOWN = 40  # requests, the ones that wait longest
 CAUSES_SHOWN = 12
@@ -50,7 +53,15 @@ class Part:
 def parts() -> list[Part]:
     """Each worker and watchdog of each machine that was seen lately."""
     fresh = db_now() - timedelta(seconds=timing().beat_stale)
-    return [Part(beat.name, beat.at, beat.at >= fresh) for beat in Beat.parts()]
+    return [Part(_on_machine(beat.name), beat.at, beat.at >= fresh) for beat in Beat.parts()]
+
+
+def _on_machine(name: str) -> str:
+    part, __, host = name.partition(" on ")
+    return _("{part} on {host}").format(part=_(part), host=host)
+
+
+_PARTS = (marked("worker"), marked("watchdog"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +104,15 @@ def lanes(account: Account | None) -> list[Lane]:
     readings = {row["lane"]: row for row in counted}
     names = ActivitySnapshot.Lane
     return [
-        _lane("Calls to be read back", calls.filter(state="verifying"), F("sent_at")),
+        _lane(_("Calls to be read back"), calls.filter(state="verifying"), F("sent_at")),
         _lane_of(names.VERIFY.label, readings.get(names.VERIFY)),
-        _lane("Calls to be sent", running, F("request__started_at")),
+        _lane(_("Calls to be sent"), running, F("request__started_at")),
         _lane_of(names.SEND.label, readings.get(names.SEND)),
-        _lane("Uploads to be read", UploadedList.objects.filter(read_at__isnull=True), F("made_at"), timed=False),
+        _lane(_("Uploads to be read"), UploadedList.objects.filter(read_at__isnull=True), F("made_at"), timed=False),
         _lane_of(names.PREVIEW.label, readings.get(names.PREVIEW)),
         _lane_of(names.MIRROR.label, readings.get(names.MIRROR)),
-        _lane("Syncs of leads", MirrorSync.objects.filter(account=account, state="running"), F("begun_at")),
-        _lane("Mails", notices.unsent(), F("made_at")),
+        _lane(_("Syncs of leads"), MirrorSync.objects.filter(account=account, state="running"), F("begun_at")),
+        _lane(_("Mails"), notices.unsent(), F("made_at")),
     ]
 
 
@@ -199,22 +210,26 @@ def _sends(account: Account | None, since: datetime) -> Iterator[Failure]:
     rows = Attempt.objects.filter(account=account, intent_at__gte=since).exclude(state__in=("intent", "accepted"))
     for row in rows.values("state", "cause").annotate(n=Count("pk"), newest=Max("intent_at")).order_by():
         says, do = causes.of_send(row["cause"])
-        yield Failure(f"Calls, {labels[row['state']]}", row["n"], row["newest"], says, do)
+        yield Failure(_("Calls, {labels}").format(labels=labels[row["state"]]), row["n"], row["newest"], says, do)
 
 
 def _readings(account: Account | None, since: datetime) -> Iterator[Failure]:
     rows = ActivitySnapshot.objects.filter(account=account, read_at__gte=since, complete=False).exclude(why="")
     counted = rows.values("why").annotate(n=Count("pk"), newest=Max("read_at")).order_by("-n")
     for row in counted[:CAUSES_SHOWN]:
-        do = "Nothing is concluded from it. What needs it is read again."
-        yield Failure("Readings, not whole", row["n"], row["newest"], row["why"], do)
+        do = _("Nothing is concluded from it. What needs it is read again.")
+        yield Failure(_("Readings, not whole"), row["n"], row["newest"], row["why"], do)
 
 
 def _syncs(account: Account | None, since: datetime) -> Iterator[Failure]:
     rows = MirrorSync.objects.filter(account=account, begun_at__gte=since).exclude(why="")
     for row in rows.values("why").annotate(n=Count("pk"), newest=Max("begun_at")).order_by("-n")[:CAUSES_SHOWN]:
         yield Failure(
-            "Syncs of leads, stopped or put off", row["n"], row["newest"], row["why"], "Nothing: the next run goes on."
+            _("Syncs of leads, stopped or put off"),
+            row["n"],
+            row["newest"],
+            row["why"],
+            _("Nothing: the next run goes on."),
         )
 
 
@@ -244,22 +259,29 @@ def _worker(account: Account | None) -> Iterator[Alarm]:
     lit = lamp()
     if not lit.works:
         newest = lit.worker_at
-        seen = f"The last one was seen {span((db_now() - newest).total_seconds())} ago." if newest else "None was seen."
+        seen = (
+            _("The last one was seen {age} ago.").format(age=span((db_now() - newest).total_seconds()))
+            if newest
+            else _("None was seen.")
+        )
         yield Alarm(
-            "No worker is at work",
+            _("No worker is at work"),
             seen,
-            "nothing is sent, read or mailed. Where the portal itself runs, its watchdog starts the worker again within"
-            " a minute.",
-            do="Start one: ./dev up, or manage.py worker.",
+            _(
+                "nothing is sent, read or mailed. Where the portal itself runs, its watchdog starts"
+                " the worker again within"
+                " a minute."
+            ),
+            do=_("Start one: ./dev up, or manage.py worker."),
         )
         return
     for part in parts():
         if not part.alive:
             yield Alarm(
-                f"{part.name[:1].upper()}{part.name[1:]} is silent",
-                f"Last seen {span((db_now() - part.at).total_seconds())} ago.",
-                "the others do its work. If that machine was taken away, this goes away within a day.",
-                do="Look at that machine.",
+                _("{name}{name2} is silent").format(name=part.name[:1].upper(), name2=part.name[1:]),
+                _("Last seen {age} ago.").format(age=span((db_now() - part.at).total_seconds())),
+                _("the others do its work. If that machine was taken away, this goes away within a day."),
+                do=_("Look at that machine."),
             )
 
 
@@ -269,20 +291,23 @@ def _pauses(account: Account | None) -> Iterator[Alarm]:
     if account.is_paused:
         tested = account.tested_at is not None or account.sandbox
         yield Alarm(
-            "The account is paused",
-            f"By {account.paused_by}, {span((db_now() - account.paused_at).total_seconds())} ago:"  # type: ignore[operator]
-            f" {account.pause_reason}",
-            "what is approved waits; a pause doesn't count against its time.",
-            press="Resume" if tested else "Test connection",
+            _("The account is paused"),
+            _("By {paused_by}, {age} ago: {pause_reason}").format(
+                paused_by=account.paused_by,
+                age=span((db_now() - account.paused_at).total_seconds()),  # type: ignore[operator]
+                pause_reason=account.pause_reason,
+            ),
+            _("what is approved waits; a pause doesn't count against its time."),
+            press=_("Resume") if tested else _("Test connection"),
             about=account,
             action="resume" if tested else "test",
         )
     for kind, why in account.paused_kinds.items():
         yield Alarm(
-            f"Deletions of the kind “{kinds.get(kind).title}” are paused",
+            _("Deletions of the kind “{title}” are paused").format(title=kinds.get(kind).title),
             why,
-            "its calls wait; other kinds go on.",
-            press="Resume a kind",
+            _("its calls wait; other kinds go on."),
+            press=_("Resume a kind"),
             about=account,
             action="resume_kind",
         )
@@ -292,18 +317,18 @@ def _attention(account: Account | None) -> Iterator[Alarm]:
     troubled = DeletionRequest.objects.filter(account=account, state="needs_attention").order_by("state_at")
     for request in troubled[:SHOWN]:
         yield Alarm(
-            f"{request} needs attention",
+            _("{request} needs attention").format(request=request),
             request.attention,
-            "it stays as it is: nothing more of it is sent, and nothing is sent twice.",
-            press=f"Open {request}",
+            _("it stays as it is: nothing more of it is sent, and nothing is sent twice."),
+            press=_("Open {request}").format(request=request),
             about=request,
         )
     for decision in waiting.open_decisions().filter(request__account=account)[:SHOWN]:
         yield Alarm(
-            f"A decision on {decision.request} waits for a second operator",
-            f"Proposed by {decision.proposed_by.get_username()}.",
-            "nothing is done about it.",
-            press=f"Open {decision.request}",
+            _("A decision on {request} waits for a second operator").format(request=decision.request),
+            _("Proposed by {get_username}.").format(get_username=decision.proposed_by.get_username()),
+            _("nothing is done about it."),
+            press=_("Open {request}").format(request=decision.request),
             about=decision.request,
         )
 
@@ -312,10 +337,10 @@ def _lapsed(account: Account | None) -> Iterator[Alarm]:
     for request in waiting.lapsed():
         if request.account == account:
             yield Alarm(
-                f"{request} waits: an approval lapsed",
+                _("{request} waits: an approval lapsed").format(request=request),
                 story.lapsed(request),
-                "what was not yet sent waits.",
-                press=f"Open {request}",
+                _("what was not yet sent waits."),
+                press=_("Open {request}").format(request=request),
                 about=request,
             )
 
@@ -324,10 +349,10 @@ def _budget(account: Account | None) -> Iterator[Alarm]:
     cap = budget.daily_cap()
     if account and cap is not None and budget.used_today(account) >= cap:
         yield Alarm(
-            "The calls of today are used up",
-            f"{cap:,} calls a day are ours.",
-            "it goes on by itself after midnight UTC.",
-            do="If the account may make more, raise LSQ_DAILY_LIMIT.",
+            _("The calls of today are used up"),
+            _("{cap:,} calls a day are ours.").format(cap=cap),
+            _("it goes on by itself after midnight UTC."),
+            do=_("If the account may make more, raise LSQ_DAILY_LIMIT."),
         )
 
 
@@ -335,18 +360,18 @@ def _syncs_stuck(account: Account | None) -> Iterator[Alarm]:
     run = MirrorSync.objects.filter(account=account, state__in=MirrorSync.open_states()).first()
     if run and run.state == MirrorSync.State.ASKING:
         yield Alarm(
-            "A sync of leads asks",
+            _("A sync of leads asks"),
             run.question,
-            "no lead is marked as gone, and after a day the next run asks again.",
-            press="Answer",
+            _("no lead is marked as gone, and after a day the next run asks again."),
+            press=_("Answer"),
             about=run,
         )
     elif run and run.tries >= STUCK_AFTER:
         yield Alarm(
-            "A sync of leads does not get on",
+            _("A sync of leads does not get on"),
             run.why,
-            "it tries again by itself; until then the mirror's leads grow older, and say so.",
-            press="Open the sync",
+            _("it tries again by itself; until then the mirror's leads grow older, and say so."),
+            press=_("Open the sync"),
             about=run,
         )
 
@@ -355,10 +380,12 @@ def _mails(account: Account | None) -> Iterator[Alarm]:
     given_up = notices.given_up().filter(made_at__gte=db_now() - 7 * LATELY)
     if count := given_up.count():
         yield Alarm(
-            f"{count:,} mail{'' if count == 1 else 's'} could not be sent",
-            "The mail server refused, or whom they are for has no address.",
-            "what was to be told stands on the pages, but nobody was told of it.",
-            press="Mails",
+            ngettext("{count:,} mail could not be sent", "{count:,} mails could not be sent", count).format(
+                count=count
+            ),
+            _("The mail server refused, or whom they are for has no address."),
+            _("what was to be told stands on the pages, but nobody was told of it."),
+            press=_("Mails"),
             about=given_up.first(),
             action="changelist",
         )
@@ -370,9 +397,9 @@ def _looked_at(account: Account | None) -> Iterator[Alarm]:
         for finding in doctor.examine(name):
             if finding.state == doctor.WRONG:
                 yield Alarm(
-                    f"{finding.name.capitalize()}: not as it should be",
+                    _("{name}: not as it should be").format(name=finding.name.capitalize()),
                     finding.says,
-                    "it stays so.",
+                    _("it stays so."),
                     do=finding.do,
                     lost="",
                 )

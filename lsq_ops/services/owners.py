@@ -6,14 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Count, Q, QuerySet
+from django.utils.translation import gettext as _
 
 from lsq_ops.models import Account, ActivitySnapshot, CrmUser, Selection, Task, db_now
+from lsq_ops.wording import lazy
 
 from . import drafting, uploads
 from .may import Barred, Person
 
 # What an owner's tasks are split by: what is done about an open one that lies ahead differs from a forgotten one.
-GROUPS = {"open": "open, due by now or without a date", "later": "open, due later", "completed": "completed"}
+GROUPS = {
+    "open": lazy("open, due by now or without a date"),
+    "later": lazy("open, due later"),
+    "completed": lazy("completed"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +58,21 @@ def select(user: Person, owner: CrmUser, groups: Iterable[str]) -> Selection:
     """Freeze these tasks of the owner, as the mirror has them now."""
     wanted, now = [group for group in groups if group in GROUPS], db_now()
     if not wanted:
-        raise Barred("Choose which of the tasks.")
+        raise Barred(_("Choose which of the tasks."))
     where = Q()
     for group in wanted:
         where |= _in(group, now)
     tasks: QuerySet[Task] = Task.objects.filter(account=owner.account, owner_id=owner.user_id, gone_at__isnull=True)
     ids = list(tasks.filter(where).order_by("task_id").values_list("task_id", flat=True)[: uploads.MAX_IDS + 1])
     if not ids:
-        raise Barred("The mirror holds no such task of this user; read their tasks first.")
+        raise Barred(_("The mirror holds no such task of this user; read their tasks first."))
     if len(ids) > uploads.MAX_IDS:
-        raise Barred(f"More than {uploads.MAX_IDS:,} tasks at once; take one group after the other.")
-    return drafting.select(user, "task", ids, {"name": f"tasks of a LeadSquared user, {', '.join(wanted)}"})
+        raise Barred(
+            _("More than {max_ids:,} tasks at once; take one group after the other.").format(max_ids=uploads.MAX_IDS)
+        )
+    return drafting.select(
+        user, "task", ids, {"name": _("tasks of a LeadSquared user, {wanted}").format(wanted=", ".join(wanted))}
+    )
 
 
 def _in(group: str, now: datetime) -> Q:

@@ -8,6 +8,7 @@ from django.contrib.auth.models import Group, User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
+from django.utils.translation import gettext as _
 
 from lsq_ops.models import (
     Account,
@@ -64,13 +65,13 @@ def setup_roles() -> None:
 def make_demo_people() -> list[tuple[str, str, str]]:
     """The sandbox's people, one for each role: (user name, password, what they may)."""
     if not settings.SANDBOX_MODE:
-        raise Barred("Demo people exist in the sandbox only.")
+        raise Barred(_("Demo people exist in the sandbox only."))
     for username, first, last, roles, team in DEMO:
         if not User.objects.filter(username=username).exists():
             user = _create(username, first, last, f"{username}@example.com", DEMO_PASSWORD, set(roles), by="system")
             if team:
                 _grant(user, Team.objects.get(name=team), by="system")
-    return [(username, DEMO_PASSWORD, _may_words(roles, team)) for username, _, _, roles, team in DEMO]
+    return [(username, DEMO_PASSWORD, _may_words(roles, team)) for username, __, __, roles, team in DEMO]
 
 
 def make_first_admin() -> tuple[str, str] | None:
@@ -95,7 +96,7 @@ def make_user(
     need(by, "manage_people")
     username = User.normalize_username(username)  # as it is kept: look-alikes of a name are that name
     if User.objects.filter(username__iexact=username).exists():
-        raise Barred(f"There is a user {username} already.")
+        raise Barred(_("There is a user {username} already.").format(username=username))
     try:
         validate_password(password, User(username=username, first_name=first_name, last_name=last_name, email=email))
     except ValidationError as error:
@@ -103,7 +104,7 @@ def make_user(
     try:
         user = _create(username, first_name, last_name, email, password, set(roles), by=str(by))
     except IntegrityError:  # a double click: both found the name free
-        raise Barred(f"There is a user {username} already.") from None
+        raise Barred(_("There is a user {username} already.").format(username=username)) from None
     _once(user)
     return user
 
@@ -112,7 +113,7 @@ def set_roles(by: Person, user: User, roles: set[str]) -> None:
     """Give exactly these roles. Nobody changes their own."""
     need(by, "manage_people")
     if by.pk == user.pk:
-        raise Barred("Nobody changes their own roles; another policy admin does it.")
+        raise Barred(_("Nobody changes their own roles; another policy admin does it."))
     _check_roles(roles)
     with audited():
         before = sorted(user.groups.filter(name__in=ROLES).values_list("name", flat=True))
@@ -128,7 +129,7 @@ def set_active(by: Person, user: User, active: bool) -> None:
     """Lock somebody out, or let them in again. The votes of whoever is locked out stop counting meanwhile."""
     need(by, "manage_people")
     if by.pk == user.pk:
-        raise Barred("Nobody locks themselves out; another policy admin does it.")
+        raise Barred(_("Nobody locks themselves out; another policy admin does it."))
     with audited():
         if User.objects.filter(pk=user.pk, is_active=not active).update(is_active=active):
             record("people.unlocked" if active else "people.locked", user, actor=str(by))
@@ -138,7 +139,7 @@ def new_password(by: Person, user: User) -> str:
     """A one-time password for somebody who lost theirs. Not for oneself: that is what changing it is for."""
     need(by, "manage_people")
     if by.pk == user.pk:
-        raise Barred("Change your own password by the menu beside your name.")
+        raise Barred(_("Change your own password by the menu beside your name."))
     from . import sign_in
 
     password = secrets.token_urlsafe(12)
@@ -159,11 +160,11 @@ def give_grant(by: Person, user: User, team: Team) -> ApproverGrant:
     """The right to vote for `team`; it counts after a day, at once while the account has never been resumed."""
     need(by, "manage_people")
     if by.pk == user.pk:
-        raise Barred("Nobody gives a grant to themselves; another policy admin does it.")
+        raise Barred(_("Nobody gives a grant to themselves; another policy admin does it."))
     if APPROVER not in roles_of(user):
-        raise Barred(f"{user} does not have the role of an approver; give the role first.")
+        raise Barred(_("{user} does not have the role of an approver; give the role first.").format(user=user))
     if ApproverGrant.objects.filter(user=user, revoked_at__isnull=True).exists():
-        raise Barred(f"{user} has a grant already; revoke it first.")
+        raise Barred(_("{user} has a grant already; revoke it first.").format(user=user))
     return _grant(user, team, by=str(by))
 
 
@@ -173,9 +174,13 @@ def revoke_grant(by: Person, grant: ApproverGrant) -> None:
     with audited():
         grants = ApproverGrant.objects.filter(pk=grant.pk, revoked_at__isnull=True)
         if not grants.update(revoked_at=db_now(), revoked_by=str(by)):
-            raise Barred("This grant was revoked already.")
+            raise Barred(_("This grant was revoked already."))
         record("people.grant_revoked", grant, actor=str(by), user=str(grant.user))
-        _announce(f"{by} revoked the grant of {grant.user} for {grant.team}. Its votes count no more.")
+        _announce(
+            _("{by} revoked the grant of {user} for {team}. Its votes count no more.").format(
+                by=by, user=grant.user, team=grant.team
+            )
+        )
 
 
 def _create(username: str, first: str, last: str, email: str, password: str, roles: set[str], *, by: str) -> User:
@@ -193,13 +198,17 @@ def _grant(user: Person, team: Team, *, by: str) -> ApproverGrant:
     with audited():
         grant = ApproverGrant.objects.create(user=user, team=team, counts_from=counts_from, given_by=by, given_at=now)
         record("people.grant_given", grant, actor=by, user=str(user), team=team.name, counts_from=counts_from)
-        _announce(f"{by} gave {user} a grant for {team}, counting from {counts_from:%d %b %Y %H:%M} UTC.")
+        _announce(
+            _("{by} gave {user} a grant for {team}, counting from {counts_from:%d %b %Y %H:%M} UTC.").format(
+                by=by, user=user, team=team, counts_from=counts_from
+            )
+        )
     return grant
 
 
 def _announce(text: str) -> None:
     """Every approver hears who may vote: a grant that nobody should have is noticed by somebody."""
-    notices.tell(notices.approvers(), None, "who may vote has changed", text, Topic.RULES)
+    notices.tell(notices.approvers(), None, _("who may vote has changed"), text, Topic.RULES)
 
 
 def is_first_set_up() -> bool:
@@ -214,14 +223,18 @@ def is_first_set_up() -> bool:
 def _check_roles(roles: set[str]) -> None:
     unknown = set(roles) - set(ROLES)
     if unknown:
-        raise Barred(f"There is no role {', '.join(sorted(unknown))}; the roles are {', '.join(ROLES)}.")
+        raise Barred(
+            _("There is no role {names}; the roles are {roles}.").format(
+                names=", ".join(sorted(unknown)), roles=", ".join(ROLES)
+            )
+        )
     if AUDITOR in roles and len(roles) > 1:
-        raise Barred("An auditor is nothing else: take away the other roles, or the auditor's.")
+        raise Barred(_("An auditor is nothing else: take away the other roles, or the auditor's."))
     if {POLICY_ADMIN, APPROVER} <= set(roles):
-        raise Barred("A policy admin is never an approver: who makes the rules does not vote under them.")
+        raise Barred(_("A policy admin is never an approver: who makes the rules does not vote under them."))
 
 
 def _may_words(roles: tuple[str, ...], team: str) -> str:
     if not roles:
-        return "may only look"
+        return _("may only look")
     return ", ".join(role.lower() for role in roles) + (f" ({team})" if team else "")

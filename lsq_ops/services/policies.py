@@ -12,8 +12,11 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from lsq_ops.models import Policy, Topic, audited, db_now, record, timing
+from lsq_ops.wording import counted
 
 from . import notices, people
 from .may import APPROVER, Barred, Person, grant_in_force, need, suspension
@@ -45,13 +48,17 @@ def set_policy(by: Person, tiers: Tiers, name: str) -> Policy:
         _one_by_one()
         now = db_now()
         if waiting := coming():
-            raise Barred(f"A change waits already, from {_time(waiting.counts_from)} on; take it back first.")
+            raise Barred(
+                _("A change waits already, from {time} on; take it back first.").format(time=_time(waiting.counts_from))
+            )
         counts_from = now + timedelta(seconds=_delay())
         in_force(now).update(retired_at=counts_from)
         policy = Policy.objects.create(name=name, tiers=tiers, counts_from=counts_from, set_by=str(by))
         record("policy.set", policy, actor=str(by), tiers=tiers, counts_from=counts_from)
-        text = f"{by} changed the approval policy. It counts from {_time(counts_from)} on:\n\n{in_words(tiers)}"
-        notices.tell(notices.approvers(), None, "the approval policy changes", text, Topic.RULES)
+        text = _("{by} changed the approval policy. It counts from {time} on:\n\n{in_words}").format(
+            by=by, time=_time(counts_from), in_words=in_words(tiers)
+        )
+        notices.tell(notices.approvers(), None, _("the approval policy changes"), text, Topic.RULES)
     return policy
 
 
@@ -63,12 +70,12 @@ def take_back(by: Person, policy: Policy) -> None:
         now = db_now()
         policy = Policy.objects.get(pk=policy.pk)
         if policy.retired_at or policy.counts_from <= now:
-            raise Barred("This policy counts already, or is over; set another one instead.")
+            raise Barred(_("This policy counts already, or is over; set another one instead."))
         Policy.objects.filter(retired_at=policy.counts_from).exclude(pk=policy.pk).update(retired_at=None)
         Policy.objects.filter(pk=policy.pk).update(retired_at=now)
         record("policy.taken_back", policy, actor=str(by))
-        text = f"{by} took the announced change back."
-        notices.tell(notices.approvers(), None, "the approval policy stays", text, Topic.RULES)
+        text = _("{by} took the announced change back.").format(by=by)
+        notices.tell(notices.approvers(), None, _("the approval policy stays"), text, Topic.RULES)
 
 
 def in_words(tiers: Tiers) -> str:
@@ -77,17 +84,17 @@ def in_words(tiers: Tiers) -> str:
 
 def limits_in_words(tier: dict[str, Any]) -> str:
     words = {
-        "max_items": "up to {:,} items",
-        "max_leads": "on up to {:,} leads, or of one owner's tasks",
-        "max_share": "under {:,} % of each lead's history",
+        "max_items": _("up to {:,} items"),
+        "max_leads": _("on up to {:,} leads, or of one owner's tasks"),
+        "max_share": _("under {:,} % of each lead's history"),
     }
     said = [words[limit].format(tier[limit]) for limit in LIMITS if tier[limit] is not None]
-    return ", ".join(said) or ("anything else, or marked" if tier["name"] == NAMES[-1] else "any number")
+    return ", ".join(said) or (_("anything else, or marked") if tier["name"] == NAMES[-1] else _("any number"))
 
 
 def approvals_in_words(tier: dict[str, Any]) -> str:
-    teams = f" from {tier['teams']} teams" if tier["teams"] > 1 else ""
-    return f"{tier['approvals']} approval{'s' if tier['approvals'] > 1 else ''}{teams}"
+    teams = _(" from {teams} teams").format(teams=tier["teams"]) if tier["teams"] > 1 else ""
+    return counted(tier["approvals"], "approval") + teams
 
 
 # --- Who could give them -------------------------------------------------------------------------------------------
@@ -104,13 +111,18 @@ class Coverage:
     spare: int
 
     def __str__(self) -> str:
-        teams = f"{self.teams} team{'' if self.teams == 1 else 's'}"
-        there = f"{self.people} {'person' if self.people == 1 else 'people'} in {teams} could vote"
+        there = ngettext(
+            "{people} person in {teams} could vote", "{people} people in {teams} could vote", self.people
+        ).format(people=self.people, teams=counted(self.teams, "team"))
         if self.spare < 0:
-            return f"{there}: nobody can decide this. A policy admin must give more grants."
+            return _("{there}: nobody can decide this. A policy admin must give more grants.").format(there=there)
         if self.spare == 0:
-            return f"{there}: can be decided only if nobody is away."
-        return f"{there}: can be decided if at most {self.spare} {'is' if self.spare == 1 else 'are'} away."
+            return _("{there}: can be decided only if nobody is away.").format(there=there)
+        return ngettext(
+            "{there}: can be decided if at most {spare} is away.",
+            "{there}: can be decided if at most {spare} are away.",
+            self.spare,
+        ).format(there=there, spare=self.spare)
 
 
 def coverage(tiers: Tiers | None = None) -> list[Coverage]:
@@ -142,25 +154,35 @@ def _check(tiers: Tiers) -> None:
 
 def _troubles(tiers: Tiers) -> Iterator[str]:
     if [tier.get("name") for tier in tiers] != list(NAMES):
-        yield "A policy has three tiers: low, medium and high."
+        yield _("A policy has three tiers: low, medium and high.")
         return
     for tier in tiers:
         if not 1 <= tier["approvals"] <= MOST:
-            yield f"{tier['name'].capitalize()}: from 1 to {MOST} approvals; none is not possible."
+            yield _("{name}: from 1 to {most} approvals; none is not possible.").format(
+                name=tier["name"].capitalize(), most=MOST
+            )
         elif not 1 <= tier["teams"] <= tier["approvals"]:
-            yield f"{tier['name'].capitalize()}: from 1 team to as many as there are approvals."
+            yield _("{name}: from 1 team to as many as there are approvals.").format(name=tier["name"].capitalize())
         if tier["max_items"] is not None and tier["max_items"] < 1:
-            yield f"{tier['name'].capitalize()}: at least 1 item, or no limit."
+            yield _("{name}: at least 1 item, or no limit.").format(name=tier["name"].capitalize())
     for lower, higher in pairwise(tiers):
-        names = f"{higher['name'].capitalize()} must not ask for less than {lower['name']}"
+        names = _("{name} must not ask for less than {name2}").format(
+            name=higher["name"].capitalize(), name2=lower["name"]
+        )
         if (higher["approvals"], higher["teams"]) < (lower["approvals"], lower["teams"]):
-            yield f"{names}: {approvals_in_words(higher)} against {approvals_in_words(lower)}."
+            yield _("{names}: {approvals_in_words} against {approvals_in_words2}.").format(
+                names=names,
+                approvals_in_words=approvals_in_words(higher),
+                approvals_in_words2=approvals_in_words(lower),
+            )
         for limit in LIMITS:
             if higher[limit] is not None and (lower[limit] is None or higher[limit] < lower[limit]):
-                yield f"{names}: its limit is the narrower one ({limits_in_words(higher)})."
+                yield _("{names}: its limit is the narrower one ({limits_in_words}).").format(
+                    names=names, limits_in_words=limits_in_words(higher)
+                )
                 break
     if any(tiers[-1][limit] is not None for limit in LIMITS):
-        yield "High has no limits: what fits none of the others is high."
+        yield _("High has no limits: what fits none of the others is high.")
 
 
 def _one_by_one() -> None:
@@ -174,4 +196,4 @@ def _delay() -> int:
 
 
 def _time(at: datetime) -> str:
-    return f"{at:%d %b %Y %H:%M} UTC"
+    return _("{at:%d %b %Y %H:%M} UTC").format(at=at)

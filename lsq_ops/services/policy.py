@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.utils.translation import gettext as _
 
 from lsq_ops import kinds
 from lsq_ops.models import DeletionRequest, Policy, RequestVersion, timing
+from lsq_ops.wording import counted
 
 from . import policies
 from .may import APPROVER, grant_in_force, involved, suspension
@@ -40,10 +42,10 @@ def shortage(request: DeletionRequest, tier: Tier) -> str:
     teams = {grant.team_id for user in people if (grant := grant_in_force(user))}
     if len(people) >= tier.approvals and len(teams) >= tier.teams:
         return ""
-    return (
-        f"This needs {tier.approvals} approvals from {tier.teams} team(s), but only {len(people)} people from"
-        f" {len(teams)} team(s) could vote. A policy admin can give more grants."
-    )
+    return _(
+        "This needs {approvals} approvals from {teams} team(s), but only {count} people from {count2} "
+        "team(s) could vote. A policy admin can give more grants."
+    ).format(approvals=tier.approvals, teams=tier.teams, count=len(people), count2=len(teams))
 
 
 def unproven(request: DeletionRequest) -> str:
@@ -54,10 +56,15 @@ def unproven(request: DeletionRequest) -> str:
     small = version.leads_count <= clock.proving_leads and version.items_count <= clock.proving_items
     if small or request.account.sandbox or done.exists():
         return ""
-    return (
-        f"The first request of this kind on this account proves that it works: at most {clock.proving_leads} lead"
-        f" and {clock.proving_items} items. This one has {version.items_count} items on {version.leads_count} leads."
-        " Once a small one has completed, this limit is gone."
+    return _(
+        "The first request of this kind on this account proves that it works: at most {proving_leads} "
+        "lead and {proving_items} items. This one has {items_count} items on {leads_count} leads. Once a "
+        "small one has completed, this limit is gone."
+    ).format(
+        proving_leads=clock.proving_leads,
+        proving_items=clock.proving_items,
+        items_count=version.items_count,
+        leads_count=version.leads_count,
     )
 
 
@@ -109,10 +116,10 @@ def _high_mark(request: DeletionRequest) -> str:
     heavy = sum(shares)
     leads = max(1, request.version.leads_count)
     if heavy and (heavy * 20 > leads or leads == 1):
-        return f"{heavy} of {leads} leads would lose 60 % or more of their history"
+        return _("{heavy} of {leads} leads would lose 60 % or more of their history").format(heavy=heavy, leads=leads)
     return ""
 
 
 def _why(version: RequestVersion) -> str:
     items, leads = version.items_count, version.leads_count
-    return f"{items:,} item{'' if items == 1 else 's'} on {leads:,} lead{'' if leads == 1 else 's'}"
+    return _("{items} on {leads}").format(items=counted(items, "item"), leads=counted(leads, "lead"))

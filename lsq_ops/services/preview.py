@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db.models import Count, Max, Min
+from django.utils.translation import gettext as _
 
-from lsq_ops import kinds
+from lsq_ops import kinds, wording
 from lsq_ops.chain import canonical
 from lsq_ops.kinds.base import Limits, Plan, Record, Subject, Target
 from lsq_ops.kinds.tasks import OPEN_TASK
@@ -29,13 +30,14 @@ from lsq_ops.models import (
     db_now,
     timing,
 )
+from lsq_ops.wording import marked
 
 from . import holds, policy, reading
 from .cost import Cost, cost_of
 
 BATCH = 500
 NEAR = timedelta(hours=1)
-BY_ANOTHER, ON_SUNDAY = "made by somebody else than most", "on a Sunday"
+BY_ANOTHER, ON_SUNDAY = marked("made by somebody else than most"), marked("on a Sunday")
 Reading = RequestVersion.Reading
 
 
@@ -89,7 +91,9 @@ def advance(request: DeletionRequest) -> None:
             return
         if plan is None:
             why = next(snapshot.why for snapshot in done.values() if not snapshot.complete)
-            fresh.update(reading=Reading.INCOMPLETE, reading_note=f"A reading is not complete: {why}"[:500])
+            fresh.update(
+                reading=Reading.INCOMPLETE, reading_note=_("A reading is not complete: {why}").format(why=why)[:500]
+            )
         else:
             _store(request, version, plan, done)
     request.refresh_from_db()
@@ -164,7 +168,7 @@ def _store(
         for call, planned in zip(calls, plan.calls, strict=True)
         for r in planned.items
     ]
-    salts = [secrets.token_hex(16) for _ in items]
+    salts = [secrets.token_hex(16) for __ in items]
     for item, salt, record in zip(items, salts, plan.items, strict=True):
         item.content_hash = content_hash(salt, record.raw)
     DeletionItem.objects.bulk_create(items, batch_size=BATCH)
@@ -182,7 +186,7 @@ def _store(
         kept_count=len(plan.kept),
         left_out_count=len(plan.left_out),
         calls_count=len(calls),
-        kept_hash=kept_hash([r.id for r in plan.kept] + [r.id for r, _ in plan.left_out]),
+        kept_hash=kept_hash([r.id for r in plan.kept] + [r.id for r, __ in plan.left_out]),
         shares=_shares(plan, done),
     )
 
@@ -236,7 +240,7 @@ def _near(plan: Plan) -> set[str]:
         for code in call.codes if call.window else ():
             assert call.window
             windows.setdefault((call.lead_id, code), []).append((call.window[0] - NEAR, call.window[1] + NEAR))
-    stays = chain(plan.kept, (record for record, _ in plan.left_out))
+    stays = chain(plan.kept, (record for record, __ in plan.left_out))
     return {
         record.id
         for record in stays
@@ -248,8 +252,8 @@ def _near(plan: Plan) -> set[str]:
 def _note(plan: Plan, done: dict[Subject, reading.Snapshot]) -> str:
     gone = sum(1 for snapshot in done.values() if snapshot.lead_gone)
     if gone:
-        return f"{gone} of the leads no longer exist in LeadSquared: deleted or merged."
-    return "" if plan.calls else "Nothing matches: no record of these leads would go."
+        return _("{gone} of the leads no longer exist in LeadSquared: deleted or merged.").format(gone=gone)
+    return "" if plan.calls else _("Nothing matches: no record of these leads would go.")
 
 
 def _shares(plan: Plan, done: dict[Subject, reading.Snapshot]) -> dict[str, list[int]]:
@@ -346,29 +350,39 @@ def _elsewhere(request: DeletionRequest, version: RequestVersion) -> list[int]:
     return sorted(set(others.exclude(pk=request.pk).values_list("pk", flat=True)))
 
 
+def _incomplete(why: str) -> str:
+    return _("A reading is not complete: {why}").format(why=why)[:500]
+
+
 def _warnings(made: Facts, request: DeletionRequest, of_kind: tuple[str, ...]) -> Iterator[str]:
-    yield from of_kind
+    yield from map(str, of_kind)
     if request.state == "draft" and (unproven := policy.unproven(request)):
         yield unproven
     if not request.is_over and (held := holds.on_version(request.version)):
-        yield f"{holds.in_words(held)} on hold: nothing of it is sent."
+        yield _("{in_words} on hold: nothing of it is sent.").format(in_words=holds.in_words(held))
     if request.version.reading_note:
         yield request.version.reading_note
     if made.odd:
-        counted = ", ".join(f"{many:,} {why}" for why, many in made.odd.items())
-        yield f"Of {made.items:,} items some are odd ones out: {counted}."
+        counted = ", ".join(f"{many:,} {_(why)}" for why, many in made.odd.items())
+        yield _("Of {items:,} items some are odd ones out: {counted}.").format(items=made.items, counted=counted)
     if made.still_open:
-        yield f"{made.still_open:,} of {made.items:,} tasks are still open."
+        yield _("{still_open:,} of {items:,} tasks are still open.").format(
+            still_open=made.still_open, items=made.items
+        )
     if made.shares_over_60:
-        leads = "1 lead" if made.shares_over_60 == 1 else f"{made.shares_over_60:,} leads"
-        yield f"{leads} would lose 60 % or more of the history."
+        leads = wording.counted(made.shares_over_60, "lead")
+        yield _("{leads} would lose 60 % or more of the history.").format(leads=leads)
     if made.near_misses:
-        stay = "1 record that stays is" if made.near_misses == 1 else f"{made.near_misses:,} records that stay are"
-        yield f"{stay} within an hour of a window."
+        stay = (
+            _("1 record that stays is")
+            if made.near_misses == 1
+            else _("{near_misses:,} records that stay are").format(near_misses=made.near_misses)
+        )
+        yield _("{stay} within an hour of a window.").format(stay=stay)
     if made.left_out:
-        yield f"{made.left_out} chosen records are left out; What stays says why for each."
+        yield _("{left_out} chosen records are left out; What stays says why for each.").format(left_out=made.left_out)
     if made.same_leads_elsewhere and not request.is_over:
         listed = ", ".join(f"DR-{pk}" for pk in made.same_leads_elsewhere[:5])
-        yield f"Some of these leads are in other open requests too: {listed}."
+        yield _("Some of these leads are in other open requests too: {listed}.").format(listed=listed)
     if made.cost and made.cost.needs():
         yield made.cost.needs()

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
+from django.utils.translation import gettext as _
 
 from lsq_ops import kinds
 from lsq_ops.chain import canonical
@@ -34,6 +35,7 @@ from lsq_ops.models import (
 )
 from lsq_ops.models.evidence import pack
 from lsq_ops.queue import is_stopping, ring
+from lsq_ops.wording import lazy
 
 from . import accounts, causes, erased_ids, leases, mirror
 from .budget import BudgetSpent, OutOfTime
@@ -43,8 +45,10 @@ from .tape import KEPT, Tape
 Snapshot = ActivitySnapshot
 Found = Sequence[ActivityRecord] | Sequence[TaskRecord]
 Lane = ActivitySnapshot.Lane
-ERASED = "This person was erased from the portal, which keeps nothing of it until a policy admin lets it come in again."
-TOO_LONG = "The list is too long to be read within ten minutes at the account's rate limit."
+ERASED = lazy(
+    "This person was erased from the portal, which keeps nothing of it until a policy admin lets it come in again."
+)
+TOO_LONG = lazy("The list is too long to be read within ten minutes at the account's rate limit.")
 
 
 def order(
@@ -60,7 +64,7 @@ def order(
     wanted = list(dict.fromkeys(subjects))
     there = Snapshot.objects.filter(account=account, request=request)
     if len(wanted) <= 100:
-        there = there.filter(subject_id__in=[subject_id for _, subject_id in wanted])
+        there = there.filter(subject_id__in=[subject_id for __, subject_id in wanted])
     # Not begun yet, or begun since then; a finished one only if it is whole.
     there = there.filter(
         Q(read_at__isnull=True, started_at__isnull=True)
@@ -102,7 +106,7 @@ def finished(
     if whole:
         snapshots = snapshots.filter(complete=True)
     if of is not None and len(of) <= 100:
-        snapshots = snapshots.filter(subject_id__in=[subject_id for _, subject_id in of])
+        snapshots = snapshots.filter(subject_id__in=[subject_id for __, subject_id in of])
     newest = {(s.subject, s.subject_id): s for s in snapshots.order_by("read_at", "id")}
     return newest if of is None else {subject: newest[subject] for subject in of if subject in newest}
 
@@ -132,7 +136,7 @@ def found(kind: str, snapshots: Iterable[Snapshot]) -> dict[str, Record]:
 @lru_cache(maxsize=2)
 def _found(kind: str, keys: tuple[tuple[int, str], ...]) -> dict[str, Record]:
     # By number and content: after a restored backup the same number may be another reading.
-    pks = [pk for pk, _ in keys]
+    pks = [pk for pk, __ in keys]
     return kinds.get(kind).find(contents(Snapshot.objects.filter(pk__in=pks).select_related("content")))
 
 
@@ -244,7 +248,7 @@ def fill(snapshot: Snapshot, records: Found, *, complete: bool, why: str = "", g
         snapshot.refresh_from_db()
         if bare:
             pairs = [pair for pair in zip(cast(list[Any], records), texts, strict=True) if pair[0].id not in bare]
-            records, texts = [found for found, _ in pairs], [text for _, text in pairs]
+            records, texts = [found for found, __ in pairs], [text for __, text in pairs]
         mirror.take_over(snapshot, records, texts)
 
 
@@ -278,7 +282,7 @@ def _read(client: Client, snapshot: Snapshot) -> tuple[Found, bool, str, bool]:
             listing = client.activities(lead, meaning=OffsetMeaning(snapshot.account.offset_meaning))
     except LeadNotFound:
         gone = client.lead(lead) is None
-        return [], gone, "" if gone else "LeadSquared shows the lead, but says that it knows no such lead.", gone
+        return [], gone, "" if gone else _("LeadSquared shows the lead, but says that it knows no such lead."), gone
     # An empty answer may be a lead that was deleted or merged away: ask for the lead itself.
     gone = not listing.records and client.lead(lead) is None
     return listing.records, listing.complete, listing.why, gone
@@ -303,7 +307,7 @@ def _try_again(snapshot: Snapshot, why: str, records: Found = (), *, tape: Tape 
         Snapshot.objects.filter(pk=snapshot.pk).update(tries=F("tries") + 1)
         _put_off(snapshot, seconds=delays[snapshot.tries], why=why, tape=tape)
     else:
-        fill(snapshot, records, complete=False, why=why or "it could not be read")
+        fill(snapshot, records, complete=False, why=why or _("it could not be read"))
 
 
 def put_off(snapshot: Snapshot, why: str) -> None:

@@ -4,6 +4,8 @@ the operators before it is over. Each reminder is written once: the version says
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from django.utils.translation import gettext as _
+
 from lsq_ops.models import DeletionRequest, RequestVersion, Topic, audited, db_now, timing
 
 from . import notices, policy, story
@@ -28,7 +30,7 @@ def remind(request: DeletionRequest) -> None:
             return
         if request.state == DeletionRequest.State.APPROVED:
             people = [*notices.operators(), *notices.owners(request)]
-            notices.tell(_once(people), request, "approved, and not started", _not_started(request))
+            notices.tell(_once(people), request, _("approved, and not started"), _not_started(request))
         else:
             _remind_voters(request, last=passed == len(timing().remind_after))
 
@@ -52,17 +54,19 @@ def _remind_voters(request: DeletionRequest, *, last: bool) -> None:
     voted = set(request.version.votes.values_list("voter_id", flat=True))
     voters = [user for user in policy.eligible(request) if user.pk not in voted]
     when = story.next_step(request)
-    notices.tell(voters, request, "it still waits for your decision", when, Topic.VOTE)
+    notices.tell(voters, request, _("it still waits for your decision"), when, Topic.VOTE)
     if last:
-        text = f"{when} After that it has to be asked anew."
-        notices.tell(notices.owners(request), request, "it expires soon", text, Topic.MINE)
+        text = _("{when} After that it has to be asked anew.").format(when=when)
+        notices.tell(notices.owners(request), request, _("it expires soon"), text, Topic.MINE)
 
 
 def _not_started(request: DeletionRequest) -> str:
-    late = f"It was approved at {request.state_at:%d %b %H:%M} UTC and has not started. {story.next_step(request)}"
+    late = _("It was approved at {state_at:%d %b %H:%M} UTC and has not started. {next_step}").format(
+        state_at=request.state_at, next_step=story.next_step(request)
+    )
     if request.account.is_paused:
-        return f"{late} A pause doesn't count against it; when the account is resumed it goes on."
-    return f"{late} It expires at {request.expires_at:%d %b %H:%M} UTC."
+        return _("{late} A pause doesn't count against it; when the account is resumed it goes on.").format(late=late)
+    return _("{late} It expires at {expires_at:%d %b %H:%M} UTC.").format(late=late, expires_at=request.expires_at)
 
 
 def _once(people: list) -> list:

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from lsq_ops import kinds
 from lsq_ops.kinds.base import Again
@@ -33,7 +34,7 @@ def export(user: Person, request: DeletionRequest, file: BinaryIO) -> None:
     need(user, "see", request)
     items = gone(request)
     if not request.is_over or not items.exists():
-        raise Barred("There is something to create again once the request is over and records are gone.")
+        raise Barred(_("There is something to create again once the request is over and records are gone."))
     at, kind = db_now(), kinds.get(request.kind)
     with ZipFile(file, "w", ZIP_DEFLATED) as made:
         tables: dict[str, list[str]] = {}

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from lsq_ops.models import (
     Activity,
@@ -31,6 +32,7 @@ from lsq_ops.models import (
     timing,
 )
 from lsq_ops.queue import ring
+from lsq_ops.wording import lazy, marked
 
 from . import batches, holds, reading, uploaded
 from .batches import Erased, Rule
@@ -117,46 +119,47 @@ def _erase_selections(run: RetentionRun, rows: list[Selection]) -> Erased:
 
 RULES: tuple[Rule[RetentionRun], ...] = (
     Rule(
-        "requests",
-        "what the records of requests that are over held: contents, readings, call bodies, webhook bodies",
-        "ids, leads, codes, dates, outcomes, salted hashes, votes, reasons, the trail",
+        marked("requests"),
+        lazy("what the records of requests that are over held: contents, readings, call bodies, webhook bodies"),
+        lazy("ids, leads, codes, dates, outcomes, salted hashes, votes, reasons, the trail"),
         _requests,
         _erase_requests,
         batch=1,
     ),
     Rule(
-        "readings",
-        "readings of the mirror that belong to no request",
-        "when they were read, how many records they had, and their hash",
+        marked("readings"),
+        lazy("readings of the mirror that belong to no request"),
+        lazy("when they were read, how many records they had, and their hash"),
         _readings,
         _erase_readings,
         batch=20,
     ),
     Rule(
-        "activities",
-        "activities of the mirror that LeadSquared no longer shows",
-        "what requests keep of them",
+        marked("activities"),
+        lazy("activities of the mirror that LeadSquared no longer shows"),
+        lazy("what requests keep of them"),
         _gone(Activity),
         _erase_gone(Activity, lambda row: (row.lead.prospect_id,)),
     ),
     Rule(
-        "tasks",
-        "tasks of the mirror that LeadSquared no longer shows",
-        "what requests keep of them",
+        marked("tasks"),
+        lazy("tasks of the mirror that LeadSquared no longer shows"),
+        lazy("what requests keep of them"),
         _gone(Task),
         _erase_gone(Task, lambda row: (row.task_id, row.lead_id)),
     ),
     Rule(
-        "leads",
-        "leads of the mirror that LeadSquared no longer shows, with all that was on them",
-        "what requests keep of them",
+        marked("leads"),
+        lazy("leads of the mirror that LeadSquared no longer shows, with all that was on them"),
+        lazy("what requests keep of them"),
         _gone(Lead),
         _erase_gone(Lead, lambda row: (row.prospect_id,)),
         batch=50,
     ),
-    Rule("uploads", "uploaded files and their lines", "the file's name, hash and counts", _uploads, _erase_uploads, 5),
-    Rule("selections", "what was ticked or pasted", "the targets of the requests made from it", _selections,
-         _erase_selections),
+    Rule(marked("uploads"), lazy("uploaded files and their lines"), lazy("the file's name, hash and"
+    " counts"), _uploads, _erase_uploads, 5),
+    Rule(marked("selections"), lazy("what was ticked or pasted"), lazy("the targets of the requests made from it"),
+         _selections, _erase_selections),
 )  # fmt: skip
 
 
@@ -192,10 +195,10 @@ def begin(user: Person) -> RetentionRun:
 def start(*, actor: str) -> RetentionRun:
     before = until()
     if before is None:
-        raise Barred("CONTENTS_KEPT_DAYS is 0: everything is kept.")
+        raise Barred(_("CONTENTS_KEPT_DAYS is 0: everything is kept."))
     with audited():
         if RetentionRun.objects.filter(ended_at__isnull=True).exists():
-            raise Barred("A run is under way.")
+            raise Barred(_("A run is under way."))
         run = RetentionRun.objects.create(by=actor, begun_at=db_now(), until=before)
         record("retention.begun", run, actor=actor, until=before)
         ring("work")

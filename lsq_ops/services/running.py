@@ -14,6 +14,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Sum
+from django.utils.translation import gettext as _
 
 from lsq_ops import kinds
 from lsq_ops.leadsquared.errors import Answer, Cause, Outcome
@@ -31,13 +32,14 @@ from lsq_ops.models import (
     timing,
 )
 from lsq_ops.queue import ring
+from lsq_ops.wording import lazy
 
 from . import accounts, approval, budget, holds, notices, policy, preview, reading, settling, story, verifying
 from .answering import keep_answer
 from .may import Barred, enough, valid_votes
 
 WAITS = 10  # seconds until a call that waits for something else looks again
-LOOKING = "Reading what is there just before the send"
+LOOKING = lazy("Reading what is there just before the send")
 
 
 class Tampered(Exception):
@@ -137,7 +139,9 @@ def _look_again(call: DeletionCall) -> list[reading.Snapshot]:
         reading.order(request.account, missing, reading.Lane.SEND, since=since, request=request)
         raise Wait(f"{LOOKING}.", 1)
     readings = [done[subject] for subject in subjects]
-    why = next((f"It was not complete: {snapshot.why}" for snapshot in readings if not snapshot.complete), "")
+    why = next(
+        (_("It was not complete: {why}").format(why=snapshot.why) for snapshot in readings if not snapshot.complete), ""
+    )
     why = why or (verifying.blank(call, readings) if not _given_up(call) else "")
     if why:
         unfit = [(snapshot.subject, snapshot.subject_id) for snapshot in readings if not snapshot.complete] or subjects
@@ -184,13 +188,13 @@ def _drifted(call: DeletionCall, readings: list[reading.Snapshot]) -> bool:
         why, readings = blank, []  # it proves nothing about the items either
     elif not there:
         gone = any(snapshot.lead_gone for snapshot in readings)
-        why = "the lead was deleted or merged before the send" if gone else "all of it was gone before the send"
+        why = _("the lead was deleted or merged before the send") if gone else _("all of it was gone before the send")
     elif changed:
-        why = f"{len(changed)} items changed since the approval"
+        why = _("{count} items changed since the approval").format(count=len(changed))
     elif intruders:
-        why = f"{len(intruders)} records that nobody approved are in its window now"
+        why = _("{count} records that nobody approved are in its window now").format(count=len(intruders))
     elif held:
-        why = "put on hold since the approval"
+        why = _("put on hold since the approval")
     else:
         return False
     with audited():
@@ -224,11 +228,13 @@ def _check_caps(call: DeletionCall) -> None:
     """Asked before anything is read for the call, and once more under the account's lock, so that two workers at once
     can't pass it."""
     clock, now = timing(), db_now()
-    for span, cap, word in ((3600, clock.items_per_hour, "an hour"), (86400, clock.items_per_day, "a day")):
+    for span, cap, word in ((3600, clock.items_per_hour, _("an hour")), (86400, clock.items_per_day, _("a day"))):
         sent = Attempt.objects.filter(account_id=call.request.account_id, intent_at__gte=now - timedelta(seconds=span))
         items = sent.exclude(state__in=("not_sent", "turned_away")).aggregate(n=Sum("call__size"))["n"] or 0
         if items and items + call.size > cap:
-            raise Wait(f"The cap of {cap:,} items {word} is reached; it goes on by itself.", 60)
+            raise Wait(
+                _("The cap of {cap:,} items {word} is reached; it goes on by itself.").format(cap=cap, word=word), 60
+            )
 
 
 def _send(call: DeletionCall) -> None:
@@ -250,7 +256,9 @@ def _send(call: DeletionCall) -> None:
         answer = client.send_delete(call.path, body)
         gate.leave(ticket, answer)
     else:
-        answer = Answer("send", Outcome.NOT_SENT, Cause.DEADLINE, message="The worker was held up; nothing was sent.")
+        answer = Answer(
+            "send", Outcome.NOT_SENT, Cause.DEADLINE, message=_("The worker was held up; nothing was sent.")
+        )
         gate.leave(ticket, None)
     keep_answer(attempt, answer)
 
@@ -264,7 +272,11 @@ def open_attempt(call: DeletionCall) -> tuple[Attempt, bytes]:
             return _open(call, token)
     except IntegrityError as error:
         other = _under_way(call)
-        why = _waits_for(call, other) if other else f"The database refused: {str(error).splitlines()[0]}"
+        why = (
+            _waits_for(call, other)
+            if other
+            else _("The database refused: {error}").format(error=str(error).splitlines()[0])
+        )
         raise Wait(why, tell=[] if other else notices.operators()) from None
 
 
@@ -275,16 +287,16 @@ def _open(call: DeletionCall, token: str) -> tuple[Attempt, bytes]:
     account = Account.locked(request.account_id)
     now = db_now()
     if account.is_paused or request.kind in account.paused_kinds:
-        raise Wait("The account is paused.")
+        raise Wait(_("The account is paused."))
     if request.state != "running" or request.stop_asked_at or call.state != "planned":
-        raise LostRace("no longer to be sent")
+        raise LostRace(_("no longer to be sent"))
     if claimed is None or call.claimed_until != claimed or claimed <= now:
-        raise LostRace("the claim ran out, and with it what was read and checked")
+        raise LostRace(_("the claim ran out, and with it what was read and checked"))
     _check_caps(call)
     text = call.body.text
     digest = preview.digest_of(request.version)
     if hashlib.sha256(text.encode()).hexdigest() != call.body_hash or digest != request.version.digest:
-        raise Tampered("What is stored is not what was approved; nothing is sent. Call an auditor.")
+        raise Tampered(_("What is stored is not what was approved; nothing is sent. Call an auditor."))
     number = call.attempts.count() + 1
     attempt = Attempt.objects.create(
         account=account,
@@ -343,7 +355,7 @@ def _put_off(call: DeletionCall, wait: Wait) -> None:
         with transaction.atomic():
             # Once for each reason: who was told need not be told by every call.
             if DeletionRequest.objects.filter(pk=call.request_id).exclude(attention=why).update(attention=why):
-                notices.tell(wait.tell, call.request, "waits for people", why)
+                notices.tell(wait.tell, call.request, _("waits for people"), why)
 
 
 def _under_way(call: DeletionCall) -> Attempt | None:
@@ -359,8 +371,8 @@ def _under_way(call: DeletionCall) -> Attempt | None:
 
 def _waits_for(call: DeletionCall, other: Attempt) -> str:
     if other.request_id == call.request_id:
-        return f"Waiting for call {other.call.number}: one at a time on a lead."
-    return f"Waiting for {other.request}: it is deleting on the same records."
+        return _("Waiting for call {number}: one at a time on a lead.").format(number=other.call.number)
+    return _("Waiting for {request}: it is deleting on the same records.").format(request=other.request)
 
 
 def _bytes(text: str, token: str) -> bytes:

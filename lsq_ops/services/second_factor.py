@@ -9,13 +9,15 @@ from allauth.mfa.totp.internal.auth import TOTP
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from lsq_ops.models import RequestVersion, VotingSuspension, audited, db_now, record, timing
+from lsq_ops.wording import lazy
 
 from .may import Barred, Person, need
 from .sign_in import Why, factor_required, suspend
 
-NEEDED = "Your role needs a second factor, so it can't be removed. For another device a policy admin resets it."
+NEEDED = lazy("Your role needs a second factor, so it can't be removed. For another device a policy admin resets it.")
 
 
 def has(user: Person) -> bool:
@@ -36,7 +38,7 @@ def set_up(user: User, secret: str) -> tuple[list[str], VotingSuspension]:
             with transaction.atomic():
                 TOTP.activate(user, secret)
         except IntegrityError:  # two tabs
-            raise Barred("You have a second factor already.") from None
+            raise Barred(_("You have a second factor already.")) from None
         record("people.second_factor_added", user, actor=str(user))
         return RecoveryCodes.activate(user).get_unused_codes(), suspend(user, Why.FACTOR_ADDED, by=str(user))
 
@@ -45,7 +47,7 @@ def new_codes(user: User) -> list[str]:
     """Ten new recovery codes; the old ones are worth nothing any more."""
     with audited():
         if not has(user):
-            raise Barred("Recovery codes belong to a second factor; set one up first.")
+            raise Barred(_("Recovery codes belong to a second factor; set one up first."))
         Authenticator.objects.filter(user=user, type=Authenticator.Type.RECOVERY_CODES).delete()
         record("people.recovery_codes_made", user, actor=str(user))
         return RecoveryCodes.activate(user).get_unused_codes()
@@ -65,7 +67,7 @@ def reset(by: Person, user: User) -> None:
     """For somebody who lost device and codes: they set up a new one at their next sign-in."""
     need(by, "manage_people")
     if by.pk == user.pk:
-        raise Barred("Nobody resets their own second factor; another policy admin does it.")
+        raise Barred(_("Nobody resets their own second factor; another policy admin does it."))
     with audited():
         _take_away(user)
         record("people.second_factor_reset", user, actor=str(by))
@@ -74,7 +76,7 @@ def reset(by: Person, user: User) -> None:
 
 def _take_away(user: User) -> None:
     if not Authenticator.objects.filter(user=user).delete()[0]:
-        raise Barred(f"{user} has no second factor.")
+        raise Barred(_("{user} has no second factor.").format(user=user))
 
 
 # --- Votes -----------------------------------------------------------------------------------------------------------
@@ -93,6 +95,8 @@ def need_fresh(user: Person, version: RequestVersion, checked_at: datetime | Non
     """Barred unless the person's second factor was checked within the last ten minutes, where that is asked for."""
     if wanted_for(user, version) and not is_fresh(checked_at):
         raise Barred(
-            "A request of the high tier is decided with your second factor, checked within the last"
-            f" {timing().factor_fresh // 60} minutes. Type a new code."
+            _(
+                "A request of the high tier is decided with your second factor, checked within the last "
+                "{factor_fresh} minutes. Type a new code."
+            ).format(factor_fresh=timing().factor_fresh // 60)
         )

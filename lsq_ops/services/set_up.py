@@ -9,24 +9,26 @@ from typing import Any
 
 from django.conf import settings
 from django.core.mail import send_mail
+from django.utils.translation import gettext as _
 
 from lsq_ops.leadsquared.client import Client
 from lsq_ops.leadsquared.errors import KeysRefused, LeadSquaredError
 from lsq_ops.leadsquared.records import KeyUser
 from lsq_ops.leadsquared.transport import Transport
 from lsq_ops.models import AuditEvent, audited, record
+from lsq_ops.wording import lazy
 
 from . import accounts, causes, doctor
 from .may import Barred, Person, need
 
 # leadsquared: page "rate-limits", its older and its newer copy; no call tells which one an account is on.
 PLANS = (
-    ("25/5", "25 calls in 5 s (Enterprise)"),
-    ("20/5", "20 calls in 5 s (Super)"),
-    ("15/5", "15 calls in 5 s (Standard)"),
-    ("10/5", "10 calls in 5 s (Pro, Basic)"),
-    ("5/5", "5 calls in 5 s (Pro, before)"),
-    ("2/5", "2 calls in 5 s (Lite)"),
+    ("25/5", lazy("25 calls in 5 s (Enterprise)")),
+    ("20/5", lazy("20 calls in 5 s (Super)")),
+    ("15/5", lazy("15 calls in 5 s (Standard)")),
+    ("10/5", lazy("10 calls in 5 s (Pro, Basic)")),
+    ("5/5", lazy("5 calls in 5 s (Pro, before)")),
+    ("2/5", lazy("2 calls in 5 s (Lite)")),
 )
 FIND = "find"
 PATIENCE = 10  # seconds for each host: somebody waits for the page
@@ -60,7 +62,7 @@ def try_keys(by: Person, host: str, access_key: str, secret_key: str, rate: str)
     the cause where none does."""
     need(by, "set_up")
     if host != FIND and host not in hosts():
-        raise Barred("Keys are sent to LeadSquared's published hosts only, or to one that LSQ_EXTRA_HOSTS names.")
+        raise Barred(_("Keys are sent to LeadSquared's published hosts only, or to one that LSQ_EXTRA_HOSTS names."))
     try:
         host, facts = _ask(list(settings.LSQ_HOSTS) if host == FIND else [host], access_key, secret_key)
     except ValueError as error:
@@ -120,13 +122,17 @@ def try_mail(by: Person) -> str:
     """A mail to oneself, sent at once; Barred with what the mail server said."""
     need(by, "set_up")
     if not by.email:
-        raise Barred("You have no address: a policy admin writes one down, in People.")
+        raise Barred(_("You have no address: a policy admin writes one down, in People."))
     try:
-        send_mail("LSQ Ops: a mail to try it", "If you read this, mails of LSQ Ops reach you.\n", None, [by.email])
+        send_mail(
+            _("LSQ Ops: a mail to try it"), _("If you read this, mails of LSQ Ops reach you.\n"), None, [by.email]
+        )
     except OSError as error:  # smtplib's errors are OSErrors too; their text may hold the password
         _tried(by, "mail_tried", ok=False, cause=type(error).__name__)
-        why = f"The mail server did not take it ({type(error).__name__})."
-        raise Barred(f"{why} Check EMAIL_URL: host, port, user, password, and smtp+tls or smtp+ssl.") from None
+        why = _("The mail server did not take it ({name}).").format(name=type(error).__name__)
+        raise Barred(
+            _("{why} Check EMAIL_URL: host, port, user, password, and smtp+tls or smtp+ssl.").format(why=why)
+        ) from None
     _tried(by, "mail_tried", ok=True, cause="")
     return by.email
 

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from django.utils.translation import gettext as _
+
 from lsq_ops.models import Account, Attempt, DeletionCall, DeletionRequest, Topic, audited, db_now, timing
 
 from . import notices
@@ -31,16 +33,16 @@ def _attention(request: DeletionRequest, calls: list[DeletionCall]) -> str:
     """Why a person must look, in a sentence; empty where nobody need."""
     for call in calls:
         if call.state == "over_deleted":
-            return "More went than was approved."
+            return _("More went than was approved.")
         if call.state == "unverifiable":
-            return "A lead can't be read any more: deleted or merged after the send."
+            return _("A lead can't be read any more: deleted or merged after the send.")
         if call.strange:
             return call.contradiction
         if call.state == "verifying" and is_past_grace(call):
-            return "Sent, no clear answer, and still there. Two operators decide: send it a second time, or end it."
+            return _("Sent, no clear answer, and still there. Two operators decide: send it a second time, or end it.")
     sent = [call for call in calls if call.is_over and call.state != "skipped"]
     if sent and not any(call.state == "gone" for call in sent) and any(c.state == "planned" for c in calls):
-        return "The first call did not end as gone; the rest was not sent."
+        return _("The first call did not end as gone; the rest was not sent.")
     return ""
 
 
@@ -82,7 +84,7 @@ def _to(request: DeletionRequest, state: str, attention: str) -> None:
     if request.state != state:
         request.move(state, actor="system", state_at=db_now(), attention=attention)
         if state == "needs_attention":
-            notices.tell([*notices.operators(), *notices.owners(request)], request, "needs attention", attention)
+            notices.tell([*notices.operators(), *notices.owners(request)], request, _("needs attention"), attention)
     elif request.attention != attention:
         DeletionRequest.objects.filter(pk=request.pk).update(attention=attention)
 
@@ -110,7 +112,7 @@ def _finish(request: DeletionRequest) -> None:
         notices.owners(request),
         request,
         state,
-        f"{done:,} of {total:,} gone from what LeadSquared's API shows.",
+        _("{done:,} of {total:,} gone from what LeadSquared's API shows.").format(done=done, total=total),
         Topic.MINE,
     )
 

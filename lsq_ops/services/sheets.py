@@ -16,7 +16,10 @@ from typing import Any, BinaryIO
 
 import openpyxl
 from django.conf import settings
+from django.utils.translation import gettext as _
 from openpyxl.worksheet._reader import WorkSheetParser
+
+from lsq_ops.wording import lazy
 
 from .may import Barred
 
@@ -30,21 +33,21 @@ CHUNK = 1024 * 1024
 
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _NOT_A_LIST = (
-    (b"%PDF", "a PDF document"),
-    (b"\x89PNG", "a picture"),
-    (b"\xff\xd8\xff", "a picture"),
-    (b"GIF8", "a picture"),
-    (b"\x1f\x8b", "a compressed file"),
-    (b"7z\xbc\xaf", "a compressed file"),
-    (b"Rar!", "a compressed file"),
-    (b"<!doctype", "a web page"),
-    (b"<html", "a web page"),
-    (b"<?xml", "an XML file"),
-    (b"{\\rtf", "a text document"),
+    (b"%PDF", lazy("a PDF document")),
+    (b"\x89PNG", lazy("a picture")),
+    (b"\xff\xd8\xff", lazy("a picture")),
+    (b"GIF8", lazy("a picture")),
+    (b"\x1f\x8b", lazy("a compressed file")),
+    (b"7z\xbc\xaf", lazy("a compressed file")),
+    (b"Rar!", lazy("a compressed file")),
+    (b"<!doctype", lazy("a web page")),
+    (b"<html", lazy("a web page")),
+    (b"<?xml", lazy("an XML file")),
+    (b"{\\rtf", lazy("a text document")),
 )
-_LOCKED = "The workbook is password protected. Save it without a password and upload it again."
-_DAMAGED = "The workbook is damaged and can't be read. Save it again as .xlsx, or as CSV, and upload that."
-_EXPECTED = "Expected an Excel workbook (.xlsx) or a text file (.csv, .txt) with one id per line."
+_LOCKED = lazy("The workbook is password protected. Save it without a password and upload it again.")
+_DAMAGED = lazy("The workbook is damaged and can't be read. Save it again as .xlsx, or as CSV, and upload that.")
+_EXPECTED = lazy("Expected an Excel workbook (.xlsx) or a text file (.csv, .txt) with one id per line.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +87,9 @@ def open_sheet(file: BinaryIO, wanted: str = "") -> Sheet:
     file.seek(0)
     if size > settings.UPLOAD_CAP:
         cap = settings.UPLOAD_CAP >> 20
-        raise Barred(f"The file has {size >> 20} MB; at most {cap} MB are read. Split it.")
+        raise Barred(_("The file has {size} MB; at most {cap} MB are read. Split it.").format(size=size >> 20, cap=cap))
     if not head.strip():
-        raise Barred("The file is empty. " + _EXPECTED)
+        raise Barred(_("The file is empty. ") + _EXPECTED)
     if head.startswith(b"PK"):
         return _workbook(file, wanted)
     _refuse_strangers(file, head)
@@ -97,13 +100,13 @@ def _refuse_strangers(file: BinaryIO, head: bytes) -> None:
     if head.startswith(b"\xd0\xcf\x11\xe0"):
         if any(_ENCRYPTED in window for window in _windows(file, len(_ENCRYPTED))):
             raise Barred(_LOCKED)
-        raise Barred("This is an old Excel file (.xls). Save it as .xlsx and upload it again.")
+        raise Barred(_("This is an old Excel file (.xls). Save it as .xlsx and upload it again."))
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     for magic, name in _NOT_A_LIST:
         if start.startswith(magic.lower()):
-            raise Barred(f"This is {name}, whatever its name says. {_EXPECTED}")
+            raise Barred(_("This is {name}, whatever its name says. {expected}").format(name=name, expected=_EXPECTED))
     if b"\0" in head and not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise Barred("This is neither text nor a workbook. If it is text, save it as UTF-8. " + _EXPECTED)
+        raise Barred(_("This is neither text nor a workbook. If it is text, save it as UTF-8. ") + _EXPECTED)
 
 
 def _windows(file: BinaryIO, overlap: int) -> Iterator[bytes]:
@@ -122,13 +125,13 @@ def _text_file(file: BinaryIO) -> Sheet:
     encoding = _encoding(file)
     sheet = Sheet(iter(()))
     if encoding == "cp1252":
-        sheet.notes.append("The file is not UTF-8; it was read as Windows-1252. Check names with accents.")
+        sheet.notes.append(_("The file is not UTF-8; it was read as Windows-1252. Check names with accents."))
     sheet.total = _count_lines(file)
     separator = _separator(_lines(file, encoding))
     if _quotes_are_whole(file, encoding, separator):
         sheet.rows = _quoted_rows(file, encoding, separator)
     else:
-        sheet.notes.append("A quotation mark is not closed; the file was read line by line.")
+        sheet.notes.append(_("A quotation mark is not closed; the file was read line by line."))
         sheet.rows = _plain_rows(file, encoding, separator)
     return sheet
 
@@ -167,18 +170,22 @@ def _lines(file: BinaryIO, encoding: str) -> Generator[str, None, None]:
             if not line:
                 return
             if len(line) >= MAX_LINE:
-                raise Barred(f"Line {number} is longer than {MAX_LINE:,} characters. {_EXPECTED}")
+                raise Barred(
+                    _("Line {number} is longer than {max_line:,} characters. {expected}").format(
+                        number=number, max_line=MAX_LINE, expected=_EXPECTED
+                    )
+                )
             yield line.replace("\0", "")
-        raise Barred(f"The file has more than {MAX_LINES:,} lines. Split it.")
+        raise Barred(_("The file has more than {max_lines:,} lines. Split it.").format(max_lines=MAX_LINES))
     finally:
         text.detach()
 
 
 def _separator(lines: Generator[str, None, None]) -> str:
     """The sign that most lines hold most often; ids hold none of them."""
-    sample = [line for _, line in zip(range(50), lines, strict=False) if line.strip()]
+    sample = [line for __, line in zip(range(50), lines, strict=False) if line.strip()]
     if not sample:
-        raise Barred("The file holds nothing but blank lines. " + _EXPECTED)
+        raise Barred(_("The file holds nothing but blank lines. ") + _EXPECTED)
     lines.close()
     return max(SEPARATORS, key=lambda sign: mode(line.count(sign) for line in sample))
 
@@ -186,7 +193,7 @@ def _separator(lines: Generator[str, None, None]) -> str:
 def _quotes_are_whole(file: BinaryIO, encoding: str, separator: str) -> bool:
     """An open quotation mark swallows the lines after it without a word; then quotes mean nothing."""
     try:
-        for _ in csv.reader(_lines(file, encoding), delimiter=separator, strict=True):
+        for __ in csv.reader(_lines(file, encoding), delimiter=separator, strict=True):
             pass
     except csv.Error:
         return False
@@ -231,25 +238,25 @@ def _refuse_odd_archives(archive: zipfile.ZipFile) -> None:
         raise Barred(_LOCKED)
     names = {member.filename for member in members}
     if "[Content_Types].xml" not in names or not any(name.startswith("xl/") for name in names):
-        raise Barred("This is a zip file, but not an Excel workbook. " + _EXPECTED)
+        raise Barred(_("This is a zip file, but not an Excel workbook. ") + _EXPECTED)
     if any(name.endswith(".bin") and name.startswith("xl/workbook") for name in names):
-        raise Barred("This is a binary Excel workbook (.xlsb). Save it as .xlsx and upload it again.")
+        raise Barred(_("This is a binary Excel workbook (.xlsb). Save it as .xlsx and upload it again."))
     # zipfile never unpacks more of a member than its declared size, so the declared sum is a true bound.
     strings = sum(member.file_size for member in members if "sharedStrings" in member.filename)
     if sum(member.file_size for member in members) > MAX_UNPACKED or strings > MAX_STRINGS:
-        raise Barred("The workbook is too large when unpacked. Save the column of ids alone, as CSV.")
+        raise Barred(_("The workbook is too large when unpacked. Save the column of ids alone, as CSV."))
 
 
 def _sheet_of(book: Any, wanted: str) -> Sheet:
     if not book.worksheets:
-        raise Barred("The workbook has no sheet with cells.")
+        raise Barred(_("The workbook has no sheet with cells."))
     chosen = _chosen(book.worksheets, wanted)
     hidden, notes, others = chosen.sheet_state != "visible", [], len(book.worksheets) - 1
     if hidden:
-        notes.append(f"The sheet “{chosen.title}”, which was read, is hidden.")
+        notes.append(_("The sheet “{title}”, which was read, is hidden.").format(title=chosen.title))
     if others:
-        left = "one other sheet was" if others == 1 else f"{others} other sheets were"
-        notes.append(f"Only the sheet “{chosen.title}” was read; {left} left out.")
+        left = _("one other sheet was") if others == 1 else _("{others} other sheets were").format(others=others)
+        notes.append(_("Only the sheet “{title}” was read; {left} left out.").format(title=chosen.title, left=left))
     return Sheet(_sheet_rows(chosen, notes), notes, max(0, min(chosen.max_row or 0, MAX_LINES)))
 
 
@@ -262,7 +269,7 @@ def _chosen(sheets: list[Any], wanted: str) -> Any:
     if wanted.isdecimal() and 1 <= int(wanted) <= len(sheets):
         return sheets[int(wanted) - 1]
     there = ", ".join(f"“{sheet.title}”" for sheet in sheets[:10]) + (", …" if len(sheets) > 10 else "")
-    raise Barred(f"The workbook has no sheet “{wanted[:80]}”; it has {there}.")
+    raise Barred(_("The workbook has no sheet “{wanted}”; it has {there}.").format(wanted=wanted[:80], there=there))
 
 
 def _sheet_rows(sheet: Any, notes: list[str]) -> Iterator[Row]:
@@ -277,13 +284,17 @@ def _sheet_rows(sheet: Any, notes: list[str]) -> Iterator[Row]:
         except Exception:  # as in _workbook: the sheet itself is parsed only now
             raise Barred(_DAMAGED) from None
         if count == MAX_LINES:
-            raise Barred(f"The sheet has more than {MAX_LINES:,} rows. Split it.")
+            raise Barred(_("The sheet has more than {max_lines:,} rows. Split it.").format(max_lines=MAX_LINES))
         hidden += is_hidden
         last = number if last < number <= MAX_LINES else last + 1  # what a row calls itself may be a lie
         yield Row(last, _in_columns(cells))
     if hidden:
-        rows = "One hidden or filtered row is" if hidden == 1 else f"{hidden:,} hidden or filtered rows are"
-        notes.append(f"{rows} included.")
+        rows = (
+            _("One hidden or filtered row is")
+            if hidden == 1
+            else _("{hidden:,} hidden or filtered rows are").format(hidden=hidden)
+        )
+        notes.append(_("{rows} included.").format(rows=rows))
 
 
 def _parse(sheet: Any) -> Iterator[tuple[int, list[dict[str, Any]], bool]]:

@@ -4,6 +4,8 @@ auditor who says why. What leaves as a file, and what is revealed, stands in the
 import json
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from lsq_ops.models import Activity, ActivitySnapshot, DeletionItem, DeletionRequest, Task, audited, record
 
 from . import accounts
@@ -23,7 +25,7 @@ def reveal(user: Person, one: Activity | Task, reason: str) -> dict[str, Any]:
     need(user, "reveal", one)
     reason = " ".join(reason.split())
     if not reason:
-        raise Barred("Say why you need to see it: the reason is kept in the audit trail.")
+        raise Barred(_("Say why you need to see it: the reason is kept in the audit trail."))
     with audited():
         record(
             "record.revealed",
@@ -44,9 +46,9 @@ def snapshot_file(user: Person, snapshot: ActivitySnapshot) -> tuple[str, bytes]
     """(file name, JSON) of one finished reading; who took it away stands in the trail."""
     need(user, "see" if snapshot.request else "reveal", snapshot.request or snapshot)
     if snapshot.read_at is None:
-        raise Barred("This reading is not finished yet.")
+        raise Barred(_("This reading is not finished yet."))
     if snapshot.contents_erased_at:
-        raise Barred("What this reading held was erased; its count and hash stay.")
+        raise Barred(_("What this reading held was erased; its count and hash stay."))
     document = {
         "subject": snapshot.subject,
         "subject_id": snapshot.subject_id,

@@ -11,6 +11,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db.models import DateTimeField, Exists, ExpressionWrapper, OuterRef, Subquery
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from lsq_ops.models import AuditEvent, OneTimePassword, Topic, VotingSuspension, audited, db_now, record, timing
 
@@ -66,7 +67,7 @@ def change_password(user: User, password: str) -> VotingSuspension:
     except ValidationError as error:
         raise Barred(" ".join(error.messages)) from None
     if user.check_password(password):
-        raise Barred("This is the password that you have; choose another one.")
+        raise Barred(_("This is the password that you have; choose another one."))
     with audited():
         user.set_password(password)
         user.save(update_fields=["password"])
@@ -83,9 +84,9 @@ def suspend(user: Person, why: Why, *, by: str) -> VotingSuspension:
         row = VotingSuspension.objects.create(user=user, until=until, why=why, at=now, by=by)
         if until > now:
             record("people.votes_suspended", user, actor=by, until=until, why=why.value)
-        text = f"Your {why.label} on {now:%d %b %Y %H:%M} UTC, by {by}."
-        text = f"{text} If that is news to you, tell a policy admin at once."
-        notices.tell([user], None, f"your {why.label}", text, Topic.SIGN_IN)
+        text = _("Your {label} on {now:%d %b %Y %H:%M} UTC, by {by}.").format(label=why.label, now=now, by=by)
+        text = _("{text} If that is news to you, tell a policy admin at once.").format(text=text)
+        notices.tell([user], None, _("your {label}").format(label=why.label), text, Topic.SIGN_IN)
     return row
 
 

@@ -6,9 +6,11 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db.models import Count, Max, Min, Q
+from django.utils.translation import gettext as _
 
 from lsq_ops.models import ActivitySnapshot, AuditEvent, DeletionCall, DeletionRequest, Vote, db_now
 from lsq_ops.models.timing import span
+from lsq_ops.wording import counted, lazy, listed, marked
 
 from . import reading, striking
 from .cost import time_left
@@ -16,38 +18,38 @@ from .may import enough, lapsed_votes, valid_votes
 
 SHOWN = 300
 WORDS = {
-    "request.draft": "{actor} drafted the request",
-    "request.version": "{actor} made version {version}",
-    "request.pending": "{actor} submitted version {version}: {items} items, {tier} tier",
-    "request.approved": "The approvals are complete",
+    "request.draft": lazy("{actor} drafted the request"),
+    "request.version": lazy("{actor} made version {version}"),
+    "request.pending": lazy("{actor} submitted version {version}: {items} items, {tier} tier"),
+    "request.approved": lazy("The approvals are complete"),
     "request.running": "Running",
-    "request.needs_attention": "Needs attention",
-    "request.stop_asked": "{actor} stopped it",
-    "request.completed": "Completed: {gone} of {items} gone",
-    "request.partial": "Ended partly done: {gone} of {items} gone",
-    "request.failed": "Ended without effect: {gone} of {items} gone",
-    "request.stopped": "Stopped: {gone} of {items} gone",
-    "request.closed": "Closed by two people",
-    "request.looked_again": "Read once more after the end: {found}",
-    "request.went_on_without": "{actor} left out what is on hold",
-    "request.left_out": "{actor} left out what {by} proposed",
-    "request.asked": "{actor} asked a question",
-    "request.answered": "{actor} answered a question",
-    "request.evidence_exported": "{actor} took the evidence report away",
-    "request.items_exported": "{actor} downloaded {items} items with what they hold",
-    "request.restore_help_taken": "{actor} downloaded the restore help for {items} records",
-    "request.rejected": "Rejected by {actor}",
-    "request.withdrawn": "Withdrawn by {actor}",
-    "request.cancelled": "Cancelled by {actor}; nothing was sent",
-    "request.expired": "Expired; nothing was sent",
-    "request.changed_since_submit": "What LeadSquared shows has changed since it was submitted",
-    "vote.approve": "{actor} approved ({team})",
-    "vote.reject": "{actor} rejected it",
-    "vote.changes": "{actor} asked for changes",
-    "vote.withdrawn": "{actor} took the vote back",
-    "vote.confirm": "{actor} confirmed in place of a lapsed approval ({team})",
-    "decision.proposed": "{actor} proposed: {choice}",
-    "decision.confirmed": "{actor} confirmed: {choice}",
+    "request.needs_attention": lazy("Needs attention"),
+    "request.stop_asked": lazy("{actor} stopped it"),
+    "request.completed": lazy("Completed: {gone} of {items} gone"),
+    "request.partial": lazy("Ended partly done: {gone} of {items} gone"),
+    "request.failed": lazy("Ended without effect: {gone} of {items} gone"),
+    "request.stopped": lazy("Stopped: {gone} of {items} gone"),
+    "request.closed": lazy("Closed by two people"),
+    "request.looked_again": lazy("Read once more after the end: {found}"),
+    "request.went_on_without": lazy("{actor} left out what is on hold"),
+    "request.left_out": lazy("{actor} left out what {by} proposed"),
+    "request.asked": lazy("{actor} asked a question"),
+    "request.answered": lazy("{actor} answered a question"),
+    "request.evidence_exported": lazy("{actor} took the evidence report away"),
+    "request.items_exported": lazy("{actor} downloaded {items} items with what they hold"),
+    "request.restore_help_taken": lazy("{actor} downloaded the restore help for {items} records"),
+    "request.rejected": lazy("Rejected by {actor}"),
+    "request.withdrawn": lazy("Withdrawn by {actor}"),
+    "request.cancelled": lazy("Cancelled by {actor}; nothing was sent"),
+    "request.expired": lazy("Expired; nothing was sent"),
+    "request.changed_since_submit": lazy("What LeadSquared shows has changed since it was submitted"),
+    "vote.approve": lazy("{actor} approved ({team})"),
+    "vote.reject": lazy("{actor} rejected it"),
+    "vote.changes": lazy("{actor} asked for changes"),
+    "vote.withdrawn": lazy("{actor} took the vote back"),
+    "vote.confirm": lazy("{actor} confirmed in place of a lapsed approval ({team})"),
+    "decision.proposed": lazy("{actor} proposed: {choice}"),
+    "decision.confirmed": lazy("{actor} confirmed: {choice}"),
 }
 
 
@@ -82,11 +84,17 @@ def closing_sentence(request: DeletionRequest) -> str:
     counts = outcome_counts(request)
     done = counts.get("gone", 0) + counts.get("already_gone", 0)
     read_at = request.snapshots.filter(lane=ActivitySnapshot.Lane.VERIFY).aggregate(t=Max("read_at"))["t"]
-    when = f", read at {_clock(request, read_at, seconds=True)}" if read_at else ""
-    end = f"{done:,} of {request.version.items_count:,} gone from what LeadSquared's API shows{when}."
-    rest = {"still_present": "still there", "skipped": "not sent", "unverifiable": "can't be read any more"}
+    when = _(", read at {when}").format(when=_clock(request, read_at, seconds=True)) if read_at else ""
+    end = _("{done:,} of {items_count:,} gone from what LeadSquared's API shows{when}.").format(
+        done=done, items_count=request.version.items_count, when=when
+    )
+    rest = {"still_present": _("still there"), "skipped": _("not sent"), "unverifiable": _("can't be read any more")}
     parts = [f"{counts[outcome]:,} {words}" for outcome, words in rest.items() if counts.get(outcome)]
-    silent = " No webhook receipt came." if settings.PUBLIC_URL else " No webhook was asked for: PUBLIC_URL is not set."
+    silent = (
+        _(" No webhook receipt came.")
+        if settings.PUBLIC_URL
+        else _(" No webhook was asked for: PUBLIC_URL is not set.")
+    )
     receipts = "" if request.attempts.filter(receipts__isnull=False).exists() else silent
     rest_of_it = f" {', '.join(parts).capitalize()}." if parts else ""
     later = f" {request.later}" if request.later else _to_come(request)
@@ -94,7 +102,11 @@ def closing_sentence(request: DeletionRequest) -> str:
 
 
 def _to_come(request: DeletionRequest) -> str:
-    return f" It is read once more {_clock(request, request.look_again_at)}." if request.look_again_at else ""
+    return (
+        _(" It is read once more {when}.").format(when=_clock(request, request.look_again_at))
+        if request.look_again_at
+        else ""
+    )
 
 
 def outcome_counts(request: DeletionRequest) -> dict[str, int]:
@@ -111,7 +123,7 @@ def phases(request: DeletionRequest) -> list[tuple[str, int, int]]:
         request.attempts.filter(version=request.version, receipts__isnull=False).values("call").distinct().count()
     )
     read = calls.filter(state__in=DeletionCall.ENDS).count()
-    return [("sent", sent, total), ("reported", reported, total), ("read back", read, total)]
+    return [("sent", sent, total), ("reported", reported, total), (_("read back"), read, total)]
 
 
 def _next_of_draft(request: DeletionRequest) -> str:
@@ -120,46 +132,62 @@ def _next_of_draft(request: DeletionRequest) -> str:
         from .preview import progress
 
         done, total = progress(request)
-        return f"Reading what is there: {done} of {total} readings done.{_put_off(request)}"
+        return _("Reading what is there: {done} of {total} readings done.{put_off}").format(
+            done=done, total=total, put_off=_put_off(request)
+        )
     if version.reading == "incomplete":
         return version.reading_note
     if not version.items_count:
-        return "Nothing would go. Change what is chosen, or withdraw it."
-    return "Look at what would go, then submit it for approval."
+        return _("Nothing would go. Change what is chosen, or withdraw it.")
+    return _("Look at what would go, then submit it for approval.")
 
 
 def _next_of_pending(request: DeletionRequest, votes: list[Vote]) -> str:
     version = request.version
-    given = f"{len(votes)} of {version.approvals_needed} approvals"
-    teams = f" from {version.teams_needed} teams" if version.teams_needed > 1 else ""
-    again = " The leads are being read again." if version.recheck_from else ""
-    return f"Waiting for approval: {given}{teams}. It expires {_clock(request, request.expires_at)}.{again}"
+    given = _("{count} of {approvals_needed} approvals").format(
+        count=len(votes), approvals_needed=version.approvals_needed
+    )
+    teams = (
+        _(" from {teams_needed} teams").format(teams_needed=version.teams_needed) if version.teams_needed > 1 else ""
+    )
+    again = _(" The leads are being read again.") if version.recheck_from else ""
+    return _("Waiting for approval: {given}{teams}. It expires {when}.{again}").format(
+        given=given, teams=teams, when=_clock(request, request.expires_at), again=again
+    )
 
 
 def _next_of_approved(request: DeletionRequest, votes: list[Vote]) -> str:
     if request.account.is_paused:
-        return f"Waits: the account is paused. {request.account.pause_reason}"
+        return _("Waits: the account is paused. {pause_reason}").format(pause_reason=request.account.pause_reason)
     if not enough(request, votes):
         return f"{lapsed(request)} {_what_counts(request, votes)}"
-    return f"Starts by itself at {_clock(request, request.starts_at, seconds=True)}; until then it can be undone."
+    return _("Starts by itself at {when}; until then it can be undone.").format(
+        when=_clock(request, request.starts_at, seconds=True)
+    )
 
 
 def _next_of_running(request: DeletionRequest, votes: list[Vote]) -> str:
     if request.account.is_paused:
-        return f"Waits: the account is paused. {request.account.pause_reason}"
+        return _("Waits: the account is paused. {pause_reason}").format(pause_reason=request.account.pause_reason)
     if request.kind in request.account.paused_kinds:
-        return f"Waits: {request.account.paused_kinds[request.kind]}"
+        return _("Waits: {paused_kinds}").format(paused_kinds=request.account.paused_kinds[request.kind])
     if not enough(request, votes):
-        return f"Waits. {lapsed(request)} {_what_counts(request, votes)}"
+        return _("Waits. {lapsed} {what_counts}").format(
+            lapsed=lapsed(request), what_counts=_what_counts(request, votes)
+        )
     calls = request.version.calls
     soon = calls.filter(state="verifying").aggregate(t=Min("not_before"))["t"]
     left = _left(request)
     if soon:
-        return f"Reading back at {_clock(request, soon, seconds=True)}, or when the webhook comes.{left}"
+        return _("Reading back at {when}, or when the webhook comes.{left}").format(
+            when=_clock(request, soon, seconds=True), left=left
+        )
     if calls.filter(Q(state="verifying") | Q(state="sent")).exists():
-        return f"Reading back what is left of it now.{_put_off(request)}{left}"
+        return _("Reading back what is left of it now.{put_off}{left}").format(put_off=_put_off(request), left=left)
     waiting = calls.filter(state="planned").exclude(note="").first()
-    return f"{waiting.note}{_put_off(request)}{left}" if waiting else f"Sending the next call.{left}"
+    return (
+        f"{waiting.note}{_put_off(request)}{left}" if waiting else _("Sending the next call.{left}").format(left=left)
+    )
 
 
 VOTED_ON = {"pending": _next_of_pending, "approved": _next_of_approved, "running": _next_of_running}
@@ -170,7 +198,11 @@ def _left(request: DeletionRequest) -> str:
     if seconds is None:
         return ""
     low, high = map(span, seconds)
-    return f" About {low} left." if low == high else f" About {low} to {high} left, if nothing is in its way."
+    return (
+        _(" About {low} left.").format(low=low)
+        if low == high
+        else _(" About {low} to {high} left, if nothing is in its way.").format(low=low, high=high)
+    )
 
 
 def _put_off(request: DeletionRequest) -> str:
@@ -179,23 +211,36 @@ def _put_off(request: DeletionRequest) -> str:
     first = waiting.order_by("not_before").first()
     if first is None or first.not_before is None:
         return ""
-    when = "now" if first.not_before <= db_now() else f"at {_clock(request, first.not_before, seconds=True)}"
-    return f" {first.why} It is tried again {when}."
+    when = (
+        _("now")
+        if first.not_before <= db_now()
+        else _("at {when}").format(when=_clock(request, first.not_before, seconds=True))
+    )
+    return _(" {why} It is tried again {when}.").format(why=first.why, when=when)
 
 
-LAPSED = "An approval lapsed"
+LAPSED = marked("An approval lapsed")
 
 
 def lapsed(request: DeletionRequest) -> str:
     """Whose approval doesn't count any more, since when, and what can be done."""
-    whose = [f"{vote.voter_name}'s (since {_clock(request, lapsed_at(vote))})" for vote in lapsed_votes(request)]
-    return f"{LAPSED}: {' and '.join(whose)}. Another approver must confirm what was not yet sent, or it is stopped."
+    whose = [
+        _("{voter_name}'s (since {when})").format(voter_name=vote.voter_name, when=_clock(request, lapsed_at(vote)))
+        for vote in lapsed_votes(request)
+    ]
+    return _("{lapsed}: {whose}. Another approver must confirm what was not yet sent, or it is stopped.").format(
+        lapsed=_(LAPSED), whose=listed(whose)
+    )
 
 
 def _what_counts(request: DeletionRequest, votes: list[Vote]) -> str:
     version = request.version
-    teams = f", from {len({vote.team_id for vote in votes})} of {version.teams_needed} teams"
-    return f"{len(votes)} of {version.approvals_needed} approvals count now{teams if version.teams_needed > 1 else ''}."
+    teams = _(", from {count} of {teams_needed} teams").format(
+        count=len({vote.team_id for vote in votes}), teams_needed=version.teams_needed
+    )
+    return _("{count} of {approvals_needed} approvals count now{teams}.").format(
+        count=len(votes), approvals_needed=version.approvals_needed, teams=teams if version.teams_needed > 1 else ""
+    )
 
 
 def lapsed_at(vote: Vote) -> datetime | None:
@@ -224,7 +269,7 @@ def _from_trail(request: DeletionRequest) -> list[Event]:
 
 def _reason(vote: Vote) -> str:
     words = striking.in_words(vote) if vote.decision == Vote.Decision.CHANGES else ""
-    return f"{vote.reason} To leave out: {words}." if words else vote.reason
+    return _("{reason} To leave out: {words}.").format(reason=vote.reason, words=words) if words else vote.reason
 
 
 def sentence(row: AuditEvent) -> str:
@@ -244,23 +289,37 @@ class _Known(dict[str, object]):
 
 def _digest(row: AuditEvent) -> str:
     digest = row.facts().get("digest", "")
-    return f"digest {digest[:12]}…" if digest else ""
+    return _("digest {digest}…").format(digest=digest[:12]) if digest else ""
 
 
 def _from_calls(request: DeletionRequest) -> list[Event]:
     events = []
     attempts = request.attempts.select_related("call").prefetch_related("receipts")
     for attempt in attempts[: SHOWN // 3]:
-        call = f"Call {attempt.call.number}"
-        events.append(Event(attempt.intent_at, f"{call} was sent ({attempt.call.size:,} items)"))
+        call = _("Call {number}").format(number=attempt.call.number)
+        events.append(
+            Event(attempt.intent_at, _("{call} was sent ({size:,} items)").format(call=call, size=attempt.call.size))
+        )
         if attempt.answered_at:
             events.append(Event(attempt.answered_at, f"{call}: {attempt.get_state_display()}", detail=attempt.message))
         for receipt in attempt.receipts.all():
-            times = f", {receipt.count} times" if receipt.count > 1 else ""
-            events.append(Event(receipt.first_at, f"{call}: the webhook reported{times}", detail=receipt.says))
+            times = _(", {count} times").format(count=receipt.count) if receipt.count > 1 else ""
+            events.append(
+                Event(
+                    receipt.first_at,
+                    _("{call}: the webhook reported{times}").format(call=call, times=times),
+                    detail=receipt.says,
+                )
+            )
     for ended in request.version.calls.filter(ended_at__isnull=False)[: SHOWN // 3]:
         note = ended.contradiction or ended.note
-        events.append(Event(ended.ended_at, f"Call {ended.number}: {ended.get_state_display()}", detail=note))  # type: ignore[arg-type]
+        events.append(
+            Event(
+                ended.ended_at,  # type: ignore[arg-type]
+                _("Call {number}: {state}").format(number=ended.number, state=ended.get_state_display()),
+                detail=note,
+            )
+        )
     return events
 
 
@@ -279,8 +338,8 @@ def _from_readings(request: DeletionRequest) -> list[Event]:
     return [
         Event(
             row["at"],
-            f"{reading.Lane(row['lane']).label.capitalize()}: {row['n']} reading{'' if row['n'] == 1 else 's'}, "
-            + ("complete" if row["n"] == row["whole"] else f"{row['n'] - row['whole']} not complete"),
+            f"{str(reading.Lane(row['lane']).label).capitalize()}: {counted(row['n'], 'reading')}, "
+            + (_("complete") if row["n"] == row["whole"] else _("{n} not complete").format(n=row["n"] - row["whole"])),
         )
         for row in rows[: SHOWN // 3]
     ]
@@ -289,7 +348,7 @@ def _from_readings(request: DeletionRequest) -> list[Event]:
 def _clock(request: DeletionRequest, at: datetime | None, *, seconds: bool = False) -> str:
     """Local time with its zone's name, UTC beside it."""
     if at is None:
-        return "a time not yet known"
+        return _("a time not yet known")
     local = at.astimezone(ZoneInfo(request.account.time_zone))
     pattern = "%H:%M:%S" if seconds else "%a %d %b %H:%M"
     if local.tzname() == "UTC":

@@ -5,6 +5,8 @@ import hashlib
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from lsq_ops.models import (
     DeletionRequest,
     RequestTarget,
@@ -15,6 +17,7 @@ from lsq_ops.models import (
     record,
     timing,
 )
+from lsq_ops.wording import counted, listed
 
 from . import drafting, uploads
 from .may import Barred, Person, need
@@ -27,12 +30,23 @@ def read(version: RequestVersion, text: str) -> tuple[list[Strike], list[str]]:
     """What pasted lines name, and a sentence for each line that names nothing which the request would delete."""
     upload = uploads.read_text(text, record_type="any")
     found = dict(named(version, upload.ids))
-    wrong = [(r.line, f"line {r.line}: {r.sentence}.") for r in upload.refused if not uploads.normal_id(r.text)]
+    wrong = [
+        (r.line, _("line {line}: {sentence}.").format(line=r.line, sentence=r.sentence))
+        for r in upload.refused
+        if not uploads.normal_id(r.text)
+    ]
     for one in upload.ids:
         if one not in found:
             line = upload.line_of[one]
-            wrong.append((line, f"line {line}: {version.request} deletes no lead or item {one}."))
-    return [(found[one], one) for one in upload.ids if one in found], [sentence for _, sentence in sorted(wrong)]
+            wrong.append(
+                (
+                    line,
+                    _("line {line}: {request} deletes no lead or item {one}.").format(
+                        line=line, request=version.request, one=one
+                    ),
+                )
+            )
+    return [(found[one], one) for one in upload.ids if one in found], [sentence for __, sentence in sorted(wrong)]
 
 
 def named(version: RequestVersion, ids: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -52,7 +66,7 @@ def record_type(version: RequestVersion) -> str:
 def covered(version: RequestVersion, strikes: Iterable[Strike]) -> set[str]:
     """The items that would stay if these were left out."""
     ids: set[str] = set()
-    for part in _parts([one for _, one in strikes]):
+    for part in _parts([one for __, one in strikes]):
         ids.update(version.items.filter(lead_id__in=part).values_list("record_id", flat=True))
         ids.update(version.items.filter(record_id__in=part).values_list("record_id", flat=True))
     return ids
@@ -62,7 +76,7 @@ def told(strikes: Collection[Strike]) -> dict[str, Any]:
     """What the audit trail says of a proposal: counts, and the hash of the sorted list."""
     if not strikes:
         return {}
-    leads = sum(1 for kind, _ in strikes if kind == "lead")
+    leads = sum(1 for kind, __ in strikes if kind == "lead")
     text = "\n".join(f"{kind} {one}" for kind, one in sorted(set(strikes)))
     hashed = hashlib.sha256(text.encode()).hexdigest()
     return {"leads_out": leads, "records_out": len(strikes) - leads, "out": hashed}
@@ -74,13 +88,19 @@ def propose(vote: Vote, strikes: Collection[Strike]) -> None:
         return
     version, most = vote.version, timing().strike_outs
     if vote.decision != Vote.Decision.CHANGES:
-        raise Barred("Only who asks for changes proposes what to leave out.")
+        raise Barred(_("Only who asks for changes proposes what to leave out."))
     if len(strikes) > most:
-        raise Barred(f"More than {most:,} leads and items to leave out; say in words what should be asked instead.")
-    if set(strikes) - {(kind, one) for one, kind in named(version, [one for _, one in strikes])}:
-        raise Barred(f"{vote.request} deletes nothing of some of these ids; look at its items again.")
+        raise Barred(
+            _("More than {most:,} leads and items to leave out; say in words what should be asked instead.").format(
+                most=most
+            )
+        )
+    if set(strikes) - {(kind, one) for one, kind in named(version, [one for __, one in strikes])}:
+        raise Barred(
+            _("{request} deletes nothing of some of these ids; look at its items again.").format(request=vote.request)
+        )
     if len(covered(version, strikes)) >= version.items_count:
-        raise Barred("That would leave nothing to delete. Reject the request instead.")
+        raise Barred(_("That would leave nothing to delete. Reject the request instead."))
     rows = [StrikeOut(vote=vote, record_type=kind, record_id=one) for kind, one in dict.fromkeys(strikes)]
     StrikeOut.objects.bulk_create(rows, batch_size=BATCH)
 
@@ -93,12 +113,12 @@ def in_words(vote: Vote) -> str:
     """What a vote proposes to leave out: "2 leads and 3 items"; empty where nothing."""
     leads, every = vote.strike_outs.filter(record_type="lead").count(), vote.strike_outs.count()
     parts = [(leads, "lead"), (every - leads, "item")]
-    return " and ".join(f"{n:,} {noun}{'' if n == 1 else 's'}" for n, noun in parts if n)
+    return listed([counted(n, noun) for n, noun in parts if n])
 
 
 def proposes(vote: Vote) -> str:
     words = in_words(vote)
-    return f" and proposes to leave out {words}" if words else ""
+    return _(" and proposes to leave out {words}").format(words=words) if words else ""
 
 
 def proposal(request: DeletionRequest) -> Vote | None:
@@ -117,11 +137,11 @@ def leave_out(user: Person, request: DeletionRequest, vote: Vote) -> RequestVers
         request = DeletionRequest.locked(request.pk)
         need(user, "leave_out", request)
         if proposal(request) != vote:
-            raise Barred("This proposal is not open any more; look at the request as it is now.")
+            raise Barred(_("This proposal is not open any more; look at the request as it is now."))
         old, strikes = request.version, strikes_of(vote)
         targets, parameters = _without(old, vote)
         if not targets:
-            raise Barred("Nothing would be left to delete. Withdraw the request instead.")
+            raise Barred(_("Nothing would be left to delete. Withdraw the request instead."))
         made = drafting.edit(
             user,
             request,
@@ -133,7 +153,9 @@ def leave_out(user: Person, request: DeletionRequest, vote: Vote) -> RequestVers
             targets=targets,
         )
         record("request.left_out", request, actor=str(user), version=made.number, by=vote.voter_name, **told(strikes))
-        done = f"Left out, as {vote.voter_name} proposed: {in_words(vote)}. {vote.voter_name} wrote: {vote.reason}"
+        done = _("Left out, as {voter_name} proposed: {in_words}. {voter_name} wrote: {reason}").format(
+            voter_name=vote.voter_name, in_words=in_words(vote), reason=vote.reason
+        )
         DeletionRequest.objects.filter(pk=request.pk).update(attention=done[:500])
     return made
 

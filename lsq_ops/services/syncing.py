@@ -16,6 +16,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
 from lsq_ops.leadsquared.client import Client
 from lsq_ops.leadsquared.errors import KeysRefused, LeadSquaredError, RateLimited
@@ -78,7 +79,7 @@ def begin(user: Person) -> MirrorSync:
     need(user, "sync")
     account = accounts.current_account()
     if account.tested_at is None:
-        raise Barred("Test the connection first: then it is known whose leads these are.")
+        raise Barred(_("Test the connection first: then it is known whose leads these are."))
     return start(account, by=str(user))
 
 
@@ -86,7 +87,7 @@ def start(account: Account, *, by: str) -> MirrorSync:
     with audited():
         account = Account.locked(account.pk)
         if run := MirrorSync.objects.filter(account=account, state__in=MirrorSync.open_states()).first():
-            raise Barred(f"A sync is under way already, begun by {run.by}.")
+            raise Barred(_("A sync is under way already, begun by {by}.").format(by=run.by))
         if not account.sync_on:
             Account.objects.filter(pk=account.pk).update(sync_on=True)
             record("account.sync_on", account, actor=by)
@@ -104,12 +105,12 @@ def end(account: Account, *, by: str) -> None:
         account = Account.locked(account.pk)
         run = MirrorSync.objects.filter(account=account, state__in=MirrorSync.open_states()).first()
         if run is None and not account.sync_on:
-            raise Barred("Nothing is synced, and nothing will be by itself.")
+            raise Barred(_("Nothing is synced, and nothing will be by itself."))
         if account.sync_on:
             Account.objects.filter(pk=account.pk).update(sync_on=False)
             record("account.sync_off", account, actor=by)
         if run:
-            _stop(run, by, f"stopped by {by}")
+            _stop(run, by, _("stopped by {by}").format(by=by))
 
 
 def answer(user: Person, run: MirrorSync, *, gone: bool) -> None:
@@ -117,12 +118,12 @@ def answer(user: Person, run: MirrorSync, *, gone: bool) -> None:
     begins by itself."""
     need(user, "answer_sync", run)
     if run.state != State.ASKING:
-        raise Barred("This run asks nothing any more.")
+        raise Barred(_("This run asks nothing any more."))
     if not gone:
         with audited():
             Account.objects.filter(pk=run.account_id).update(sync_on=False)
             record("account.sync_off", run.account, actor=str(user))
-            _stop(run, str(user), f"{user} said that the missing leads are not gone")
+            _stop(run, str(user), _("{user} said that the missing leads are not gone").format(user=user))
         return
     with audited():
         run.move("running", actor=str(user), allowed_by=str(user), question="", not_before=None)
@@ -139,7 +140,7 @@ def begin_due() -> None:
         return
     run, now = MirrorSync.objects.filter(account=account).first(), db_now()
     if run and run.state == State.ASKING and now - run.begun_at > timedelta(seconds=timing().sync_answer):
-        _stop(run, "system", "nobody answered; the next run asks again")
+        _stop(run, "system", _("nobody answered; the next run asks again"))
     elif run is None or (run.ended_at and now - run.ended_at >= timedelta(seconds=timing().sync_every)):
         with audited():
             _new_run(account, "system")
@@ -152,7 +153,7 @@ def _new_run(account: Account, by: str) -> MirrorSync:
         with transaction.atomic():
             run = MirrorSync.objects.create(account=account, by=by, begun_at=now, **facts)
     except IntegrityError:
-        raise LostRace("somebody else has just begun a sync") from None
+        raise LostRace(_("somebody else has just begun a sync")) from None
     record("sync.running", run, actor=by, leg=run.leg, whole=run.whole)
     ring("work")
     return run
@@ -254,7 +255,7 @@ def _take(run: MirrorSync, made: Step) -> None:
 
 def _ask(run: MirrorSync, question: str) -> None:
     run.move("asking", actor="system", question=question, claimed_until=None)
-    notices.tell(notices.operators(), None, "are these leads gone?", question)
+    notices.tell(notices.operators(), None, _("are these leads gone?"), question)
 
 
 def _later(run: MirrorSync, seconds: float, why: str = "", *, tries: int = 0) -> None:
@@ -273,10 +274,10 @@ def put_off(run: MirrorSync, why: str) -> None:
             before = MirrorSync.objects.filter(account=run.account_id, pk__lt=run.pk).first()
             _stop(run, "system", why)
             if before is None or before.state == State.DONE:  # said once, not again with each run that fails
-                text = (
-                    f"{why} Nothing is lost: the next run goes on where this one stood, and the mirror shows its age."
-                )
-                notices.tell(notices.operators(), None, "the leads' sync stopped", text)
+                text = _(
+                    "{why} Nothing is lost: the next run goes on where this one stood, and the mirror shows its age."
+                ).format(why=why)
+                notices.tell(notices.operators(), None, _("the leads' sync stopped"), text)
 
 
 # --- The legs -----------------------------------------------------------------------------------------------
@@ -320,7 +321,7 @@ def _there(client: Client, run: MirrorSync) -> Step:
     rows = list(_not_seen(run).filter(pk__gt=run.after).order_by("pk").values_list("pk", "prospect_id")[:PAGE])
     if not rows:
         return Step(_nothing, done=True)
-    ids = [prospect_id for _, prospect_id in rows]
+    ids = [prospect_id for __, prospect_id in rows]
     leads = client.leads(ids)
     missing = sorted(set(ids) - {lead.prospect_id for lead in leads})
     gone, looked = run.gone + len(missing), run.looked + len(ids)
@@ -347,11 +348,11 @@ def _not_seen(run: MirrorSync) -> QuerySet[Lead]:
 
 
 def _question(gone: int, looked: int) -> str:
-    return (
-        f"LeadSquared no longer shows {gone:,} of the {looked:,} leads that were looked for. If they were deleted or"
-        " merged there, answer that they are gone. If not, the key's user may have lost the right to see them: then"
-        " answer that they are not, and nothing is marked."
-    )
+    return _(
+        "LeadSquared no longer shows {gone:,} of the {looked:,} leads that were looked for. If they were "
+        "deleted or merged there, answer that they are gone. If not, the key's user may have lost the "
+        "right to see them: then answer that they are not, and nothing is marked."
+    ).format(gone=gone, looked=looked)
 
 
 def _nothing() -> None:

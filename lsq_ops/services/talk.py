@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from lsq_ops.models import DeletionRequest, Message, Topic, audited, db_now, record, timing
 
@@ -60,17 +61,21 @@ def text_hash(message: Message) -> str:
 
 def _check(user: Person, request: DeletionRequest, text: str, answers: Message | None) -> None:
     if not text:
-        raise Barred("Write something first.")
+        raise Barred(_("Write something first."))
     if len(text) > 1000:
-        raise Barred(f"At most 1,000 characters; these are {len(text):,}.")
+        raise Barred(_("At most 1,000 characters; these are {count:,}.").format(count=len(text)))
     if answers and (answers.request_id != request.pk or answers.answers_id):
-        raise Barred(f"That is no question about {request}.")
+        raise Barred(_("That is no question about {request}.").format(request=request))
     now, most = db_now(), timing().messages_a_day
     mine = request.messages.filter(author=user, at__gt=now - timedelta(days=1))
     if mine.filter(text=text, answers=answers, at__gt=now - timedelta(seconds=timing().same_message)).exists():
-        raise Barred("You wrote just that a moment ago; it is on the page.")
+        raise Barred(_("You wrote just that a moment ago; it is on the page."))
     if mine.count() >= most:
-        raise Barred(f"You have written {most} times about this request since yesterday; talk to each other directly.")
+        raise Barred(
+            _("You have written {most} times about this request since yesterday; talk to each other directly.").format(
+                most=most
+            )
+        )
 
 
 def _tell(message: Message) -> None:
@@ -80,8 +85,10 @@ def _tell(message: Message) -> None:
     notices.tell(
         people.values(),
         request,
-        f"{said} from {message.author_name}",
-        f"There is a new {said} about {request}. Its text is on the request's page only.",
+        _("{said} from {author_name}").format(said=said, author_name=message.author_name),
+        _("There is a new {said} about {request}. Its text is on the request's page only.").format(
+            said=said, request=request
+        ),
         Topic.TALK,
     )
 

@@ -15,6 +15,7 @@ from django.contrib.auth.models import User
 from django.db import connection, connections, transaction
 from django.db.models import CharField, Max, Q
 from django.db.models.functions import Cast
+from django.utils.translation import gettext as _
 
 from lsq_ops.chain import FIELDS, GENESIS, Anchor, Check, Fault
 from lsq_ops.models import (
@@ -59,7 +60,7 @@ def verify(files: Iterable[str] = ()) -> Report:
     known, unsigned = anchors.known(files)  # before the head: an anchor that is made meanwhile is beyond it
     head = AuditHead.objects.filter(pk=1).first()
     if head is None:
-        return Report(None, 0, None, "no head", "The chain's head is missing: the trail can't be checked.")
+        return Report(None, 0, None, _("no head"), _("The chain's head is missing: the trail can't be checked."))
     check = Check((head.seq, head.hash), known)
     fault = None if _whole_in_parts(check) else check.walk(_rows(check))
     return _report(check, fault or check.end() or _behind_the_head(), unsigned)
@@ -80,7 +81,7 @@ def _whole_in_parts(check: Check) -> bool:
     if len(ends) < count:
         return False
     check.last, check.prev = last, ends[-1][0]
-    check.anchored = max(anchored for _, anchored in ends)
+    check.anchored = max(anchored for __, anchored in ends)
     return True
 
 
@@ -117,8 +118,10 @@ def _ask_worker(user: str) -> None:
         head = AuditHead.objects.select_for_update().get(pk=1)  # two who press at once ask for one check
         if check := under_way():
             raise Barred(
-                f"A check is under way, asked for by {check.by}: it has come to event {check.last:,} of"
-                f" {check.head_seq:,}. What it finds will stand on this page."
+                _(
+                    "A check is under way, asked for by {by}: it has come to event {last:,} of {head_seq:,}. What it "
+                    "finds will stand on this page."
+                ).format(by=check.by, last=check.last, head_seq=check.head_seq)
             )
         _begin(head, user)
         ring("work")
@@ -177,7 +180,7 @@ def _go_on(row: TrailCheck) -> bool:
         if ours.update(**facts, done_at=db_now()):
             _note(report, row.by)
             if not report.ok:
-                notices.tell(_watchers(), None, "the audit trail does not hold", report.sentence)
+                notices.tell(_watchers(), None, _("the audit trail does not hold"), report.sentence)
     return True
 
 
@@ -201,21 +204,32 @@ def _behind_the_head() -> Fault | None:
     newest = AuditEvent.objects.aggregate(n=Max("seq"))["n"] or 0
     seq = AuditHead.objects.get(pk=1).seq
     return (
-        Fault(seq + 1, "edited", f"Event {seq + 1} is edited: the head knows nothing of it.") if newest > seq else None
+        Fault(seq + 1, "edited", _("Event {seq} is edited: the head knows nothing of it.").format(seq=seq + 1))
+        if newest > seq
+        else None
     )
 
 
 def _report(check: Check, fault: Fault | None, unsigned: int) -> Report:
-    doubt = f" {unsigned} anchors are not signed with this AUDIT_KEY and say nothing." if unsigned else ""
+    doubt = (
+        _(" {unsigned} anchors are not signed with this AUDIT_KEY and say nothing.").format(unsigned=unsigned)
+        if unsigned
+        else ""
+    )
     if fault:
         return Report(False, check.last, fault.seq, fault.kind, fault.sentence + doubt, check.anchored)
     anchor = check.anchors.get(check.anchored)
     if anchor is None:
-        proven = "No anchor exists yet, so this proves no more than that the database agrees with itself."
+        proven = _("No anchor exists yet, so this proves no more than that the database agrees with itself.")
     else:
-        proven = f"What is proven reaches to event {anchor.seq:,}, anchored at {anchor.at}."
+        proven = _("What is proven reaches to event {seq:,}, anchored at {at}.").format(seq=anchor.seq, at=anchor.at)
     return Report(
-        True, check.last, None, "", f"{check.last:,} events, every link whole. {proven}{doubt}", check.anchored
+        True,
+        check.last,
+        None,
+        "",
+        _("{last:,} events, every link whole. {proven}{doubt}").format(last=check.last, proven=proven, doubt=doubt),
+        check.anchored,
     )
 
 

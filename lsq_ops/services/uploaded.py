@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, cast
 
 from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext as _
 
 from lsq_ops.models import (
     DeletionItem,
@@ -27,6 +28,7 @@ from lsq_ops.models import (
     record,
 )
 from lsq_ops.queue import ring
+from lsq_ops.wording import marked
 
 from . import accounts, drafting, leases, sheets, spreadsheet, uploads
 from .judging import BATCH, NOT_READ, TAKEN, UNKNOWN, Judge, Line
@@ -38,7 +40,10 @@ AT_ONCE = 2  # seconds that whoever uploads waits: most lists are read by then
 SHORT = 10_000  # lines; a longer list is unpacked by the worker
 SLICE = 10  # seconds of a worker, before it looks for what is more urgent
 TRIES = 5
-ERASED, WITHOUT = "erased", "(erased)"  # the verdict of a line that named somebody who was, and what stands there
+ERASED, WITHOUT = (
+    marked("erased"),
+    "(erased)",
+)  # the verdict of a line that named somebody who was, and what stands there
 MAX_LINES = 200_000
 _READ_FIRST = (UNKNOWN, NOT_READ)
 
@@ -51,7 +56,7 @@ def receive(user: Person, file: BinaryIO, filename: str, *, names: str, how: dic
     need(user, "draft")
     account = accounts.current_account()
     sheet = sheets.open_sheet(file, how.get("sheet", ""))
-    sample, _ = uploads.begin(sheet)
+    sample, __ = uploads.begin(sheet)
     judge = Judge(account, names, how, sample)
     how = {**how, "order": judge.days.order} if judge.days else how
     with audited():
@@ -134,7 +139,7 @@ def step(upload: UploadedList, until: float | None = None) -> None:
     if not _ours(upload).exists():
         return  # it was thrown away
     if upload.tries > TRIES:
-        _end(upload, "It takes too long to read. Save the columns that matter alone, as CSV.")
+        _end(upload, _("It takes too long to read. Save the columns that matter alone, as CSV."))
         return
     try:
         if upload.unpacked or _unpack(upload):
@@ -198,7 +203,7 @@ def _judge_on(upload: UploadedList, until: float) -> None:
         if number == 0 and judge.has_header:
             del batch[0]
         if upload.lines + len(batch) > MAX_LINES:
-            raise Barred(f"More than {MAX_LINES:,} lines at once. Split the file.")
+            raise Barred(_("More than {max_lines:,} lines at once. Split the file.").format(max_lines=MAX_LINES))
         if not _keep_lines(upload, judge.judge(batch)):
             return  # our lease ran out, and somebody else reads on
         if time.monotonic() > until:
@@ -285,7 +290,7 @@ def own(user: Person, upload: UploadedList) -> None:
     """Whoever uploaded it works with it; to others it isn't there."""
     need(user, "draft", upload)
     if upload.user_id != user.pk:
-        raise Barred("This was uploaded by somebody else.")
+        raise Barred(_("This was uploaded by somebody else."))
 
 
 def to_read(upload: UploadedList) -> int:
@@ -302,7 +307,7 @@ def select_to_read(user: Person, upload: UploadedList) -> Selection:
     lines = upload.judged.filter(verdict__in=_READ_FIRST).order_by("line").values_list("ids", flat=True)
     ids = list(dict.fromkeys(chain.from_iterable(lines.iterator())))
     if not ids:
-        raise Barred("None of these lines gives a lead's id: look for them in LeadSquared, and add them there.")
+        raise Barred(_("None of these lines gives a lead's id: look for them in LeadSquared, and add them there."))
     return drafting.select(user, "lead", ids, upload.source())
 
 
@@ -311,12 +316,12 @@ def read_again(user: Person, upload: UploadedList) -> None:
     own(user, upload)
     with audited():
         if not upload.parts.exists():
-            raise Barred("The file isn't kept any more; upload it again.")
+            raise Barred(_("The file isn't kept any more; upload it again."))
         fresh: dict[str, Any] = {"read_at": None, "why": "", "last_line": 0, "lines": 0, "counts": {}}
         fresh |= {"read_parts": 0, "tries": 0}
         rows = UploadedList.objects.filter(pk=upload.pk, read_at__isnull=False)
         if not rows.update(**fresh, selection=None, claimed_until=leases.end(db_now())):
-            raise Barred("It is being read.")
+            raise Barred(_("It is being read."))
         upload.judged.all().delete()
     upload.refresh_from_db()
     _begin(upload)
@@ -327,7 +332,7 @@ def throw_away(user: Person, upload: UploadedList) -> None:
     own(user, upload)
     with audited():
         if not empty([upload.pk]):
-            raise Barred("It was thrown away before.")
+            raise Barred(_("It was thrown away before."))
         record("upload.thrown_away", upload, actor=str(user), sha256=upload.sha256)
 
 
@@ -385,17 +390,17 @@ def outcome_file(user: Person, upload: UploadedList, into: BinaryIO) -> None:
     """The file as CSV, with each line's verdict and what became of what it took; our columns first."""
     own(user, upload)
     if upload.read_at is None:
-        raise Barred("It is still being read.")
+        raise Barred(_("It is still being read."))
     if not upload.unpacked or not upload.parts.exists():
-        raise Barred("The file isn't kept any more." if upload.thrown_at else "It could not be read; see why.")
+        raise Barred(_("The file isn't kept any more.") if upload.thrown_at else _("It could not be read; see why."))
     requests = list(requests_of(upload))
     with audited():
         record("upload.outcome_taken", upload, actor=str(user), sha256=upload.sha256, requests=[r.pk for r in requests])
     rows = _rows(_parts(upload))
     has_header = _judge(upload, _parts(upload)).has_header
     heading = [cell.text for cell in next(rows).cells] if has_header else []
-    header = ["LSQ Ops: line", "verdict", "why", "requests", "outcome", *heading]
-    about = f"{upload.name} (SHA-256 {upload.sha256})"
+    header = [_("LSQ Ops: line"), "verdict", "why", "requests", "outcome", *heading]
+    about = _("{name} (SHA-256 {sha256})").format(name=upload.name, sha256=upload.sha256)
     for data in spreadsheet.lines(header, _told(upload, rows, requests), about=about, by=str(user), at=db_now()):
         into.write(data)
     into.seek(0)
@@ -417,7 +422,7 @@ def _told(upload: UploadedList, rows: Iterable[Row], requests: list[DeletionRequ
         became = _became(upload, versions, taken)
         for row in batch:
             line = lines.get(row.line)
-            ours = [line.verdict, line.why] if line else ["not read", upload.why]
+            ours = [line.verdict, line.why] if line else [_("not read"), upload.why]
             of_line = became.get_all(line.ids) if line and line.verdict == TAKEN else ["", ""]
             yield [row.line, *ours, *of_line, *(cell.text for cell in row.cells)]
 
@@ -436,7 +441,7 @@ class _Became:
             for request, outcomes in self.found.get(one, {}).items():
                 total[request].update(outcomes)
         if not total:
-            return ["", "nothing of it was found to delete" if self.asked else "nothing was asked"]
+            return ["", _("nothing of it was found to delete") if self.asked else _("nothing was asked")]
         said = [", ".join(f"{n:,} {outcome}" for outcome, n in sorted(total[name].items())) for name in total]
         named = said if len(total) == 1 else [f"{name}: {words}" for name, words in zip(total, said, strict=True)]
         return [", ".join(total), "; ".join(named)]
@@ -449,7 +454,7 @@ def _became(upload: UploadedList, versions: dict[int, DeletionRequest], ids: set
         items = DeletionItem.objects.filter(version__in=versions, **{f"{column}__in": part})
         for one, version, outcome in items.values_list(column, "version_id", "outcome"):
             request = versions[version]
-            to_go = f"still to go ({request.get_state_display()})"
-            said = OUTCOMES.get(outcome) or ("not deleted" if request.is_over else to_go)
+            to_go = _("still to go ({state})").format(state=request.get_state_display())
+            said = OUTCOMES.get(outcome) or (_("not deleted") if request.is_over else to_go)
             made.found[one][str(request)][said] += 1
     return made

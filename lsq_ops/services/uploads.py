@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import BinaryIO, NamedTuple
 
+from django.utils.translation import gettext as _
+
 from .may import Barred
 from .sheets import CHUNK, Cell, Row, Sheet, open_sheet
 
@@ -78,7 +80,7 @@ def begin(sheet: Sheet) -> tuple[list[Row], Iterator[Row]]:
     rows = iter(sheet.rows)
     sample = [row for row in islice(rows, SAMPLE) if has_text(row)]
     if not sample:
-        raise Barred("The file holds no filled cell.")
+        raise Barred(_("The file holds no filled cell."))
     return sample, rows
 
 
@@ -88,7 +90,7 @@ def read_text(text: str, *, record_type: str) -> Upload:
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip(_AROUND):
             reader.take_line(number, line)
-    return reader.upload(hashlib.sha256(text.encode("utf-8", "replace")).hexdigest(), "pasted text", [])
+    return reader.upload(hashlib.sha256(text.encode("utf-8", "replace")).hexdigest(), _("pasted text"), [])
 
 
 # --- One line -----------------------------------------------------------------------------------------------
@@ -108,7 +110,7 @@ class _Reader:
         if one:
             self._keep(line, one)
         else:
-            self.refuse("not an id", line, cell.text, why_no_id(self.record_type, cell))
+            self.refuse(_("not an id"), line, cell.text, why_no_id(self.record_type, cell))
 
     def take_line(self, line: int, text: str) -> None:
         self.lines += 1
@@ -118,16 +120,16 @@ class _Reader:
             for one in ids:
                 self._keep(line, one)
         elif ids:
-            self.refuse("not an id", line, text, "an id and something else; expected ids alone")
+            self.refuse(_("not an id"), line, text, _("an id and something else; expected ids alone"))
         else:
-            self.refuse("not an id", line, text, why_no_id(self.record_type, Cell(text.strip())))
+            self.refuse(_("not an id"), line, text, why_no_id(self.record_type, Cell(text.strip())))
 
     def _keep(self, line: int, one: str) -> None:
         if one in self.line_of:
-            self.refuse("twice", line, one, f"twice; first on line {self.line_of[one]}")
+            self.refuse("twice", line, one, _("twice; first on line {line_of}").format(line_of=self.line_of[one]))
             return
         if len(self.line_of) >= MAX_IDS:
-            raise Barred(f"More than {MAX_IDS:,} ids at once. Split the file.")
+            raise Barred(_("More than {max_ids:,} ids at once. Split the file.").format(max_ids=MAX_IDS))
         self.line_of[one] = line
 
     def refuse(self, reason: str, line: int, text: str, sentence: str) -> None:
@@ -144,13 +146,15 @@ class _Reader:
 def why_no_id(record_type: str, cell: Cell) -> str:
     name, text = NAMES[record_type], cell.text.strip(_AROUND)
     if not text:
-        return f"the cell of the {name} id is empty"
+        return _("the cell of the {name} id is empty").format(name=name)
     if cell.kind == "formula" or text.startswith("="):
-        return "a formula, not an id; paste the column again as values"
+        return _("a formula, not an id; paste the column again as values")
     if is_rounded(text) or (cell.kind == "number" and len(text) > 11):
-        return "the spreadsheet rounded this number; format the column as text and enter the ids again"
+        return _("the spreadsheet rounded this number; format the column as text and enter the ids again")
     article = "an" if name[0] in "aeiou" else "a"
-    return f"“{short(text)}” is not {article} {name} id; expected something like {SAMPLE_ID}"
+    return _("“{text}” is not {article} {name} id; expected something like {sample_id}").format(
+        text=short(text), article=article, name=name, sample_id=SAMPLE_ID
+    )
 
 
 def is_rounded(text: str) -> bool:
@@ -210,7 +214,7 @@ def header_of(first: Row, column: int) -> str:
 
 def column_note(sample: list[Row], column: int, header: str) -> Iterable[str]:
     if width_of(sample) > 1:
-        yield f"The ids were taken from {column_words(column, header)}."
+        yield _("The ids were taken from {column_words}.").format(column_words=column_words(column, header))
 
 
 def width_of(sample: list[Row]) -> int:
@@ -219,7 +223,7 @@ def width_of(sample: list[Row]) -> int:
 
 def column_words(column: int, heading: str) -> str:
     """ "column B “Phone”"."""
-    return f"column {letters(column)}" + (f" “{short(heading)}”" if heading else "")
+    return _("column {letters}").format(letters=letters(column)) + (f" “{short(heading)}”" if heading else "")
 
 
 def letters(column: int) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
+from django.utils.translation import gettext as _
 
 from lsq_ops import kinds
 from lsq_ops.kinds.base import Record
@@ -24,12 +25,15 @@ from lsq_ops.models import (
     timing,
 )
 from lsq_ops.queue import ring
+from lsq_ops.wording import marked
 
 from . import accounts, reading
 from .may import Person, need
 from .settling import settle
 
-BLANK = "LeadSquared shows nothing at all where other records should stay; that is not believed, and read again."
+BLANK = marked(
+    "LeadSquared shows nothing at all where other records should stay; that is not believed, and read again."
+)
 
 
 def due(now: datetime) -> QuerySet[DeletionCall]:
@@ -153,10 +157,10 @@ def decide(call: DeletionCall, used: list[ActivitySnapshot], *, final: bool = Fa
     lost = vanished(call, before, found)
     nobody_knows = untold(items, used, left)
     if nobody_knows and not left:
-        why = "the lead was deleted or merged after the send"
+        why = _("the lead was deleted or merged after the send")
         end(call, attempt, "unverifiable", items, left, before, why, nobody_knows)
     elif lost and _alarm(call, lost):
-        why = f"{len(lost)} records that should stay are gone"
+        why = _("{count} records that should stay are gone").format(count=len(lost))
         end(call, attempt, "over_deleted", items, left, before, why, nobody_knows)
     elif not left:
         end(call, attempt, "gone", items, set(), before, "")
@@ -205,10 +209,14 @@ def _alarm(call: DeletionCall, lost: list[Record]) -> bool:
         accounts.pause_account(
             call.request.account,
             by="system",
-            reason=f"More went than was approved: {call.request}, call {call.number}.",
+            reason=_("More went than was approved: {request}, call {number}.").format(
+                request=call.request, number=call.number
+            ),
         )
         return True
-    _mark_strange(call, f"{len(lost)} records that should stay vanished; this call can't have taken them.")
+    _mark_strange(
+        call, _("{count} records that should stay vanished; this call can't have taken them.").format(count=len(lost))
+    )
     return False
 
 
@@ -229,7 +237,7 @@ def unsent(call: DeletionCall, readings: Iterable[ActivitySnapshot]) -> dict[str
     # What stood on a lead goes with it; a task may not.
     nobody_knows = set() if call.lead_id else untold(items, readings, found)
     if sent and (lost := vanished(call, there_before(call), found)) and _alarm(call, lost):
-        _mark_strange(call, "More went than was approved.")
+        _mark_strange(call, _("More went than was approved."))
     return {
         "gone" if sent else "already_gone": [i.pk for i in items if i.record_id not in {*found, *nobody_knows}],
         "still_present" if sent else "skipped": [i.pk for i in items if i.record_id in found],
@@ -250,7 +258,15 @@ def _not_whole(call: DeletionCall, why: str) -> None:
     unknown outcome waits for people."""
     attempt = last_attempt(call)
     if attempt.state != "unknown" and _schedule_over(call) and call.reads > len(timing().read_schedule):
-        end(call, attempt, "unverifiable", list(call.items.all()), set(), {}, f"could not be read: {why}")
+        end(
+            call,
+            attempt,
+            "unverifiable",
+            list(call.items.all()),
+            set(),
+            {},
+            _("could not be read: {why}").format(why=why),
+        )
     else:
         _read_again(call)
 
@@ -332,9 +348,9 @@ def contradiction(attempt: Attempt, state: str) -> str:
     """Where the webhooks and the reading disagree, in a sentence; empty where they don't."""
     said = set(attempt.receipts.exclude(says_success=None).values_list("says_success", flat=True))
     if said == {True, False}:
-        return "One webhook reported success, another one failure. Reading decides."
+        return _("One webhook reported success, another one failure. Reading decides.")
     if state == "gone" and said == {False}:
-        return "The webhook reported failure, but the reading shows it gone. Reading decides."
+        return _("The webhook reported failure, but the reading shows it gone. Reading decides.")
     if state in ("still_present", "partial") and True in said:
-        return "The webhook reported success, but the reading shows items still there. Reading decides."
+        return _("The webhook reported success, but the reading shows items still there. Reading decides.")
     return ""

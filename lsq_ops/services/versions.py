@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from lsq_ops import kinds
 from lsq_ops.models import DeletionItem, DeletionRequest, RequestVersion
@@ -54,11 +55,11 @@ def steps(request: DeletionRequest) -> list[Step]:
 def _between(request: DeletionRequest, before: RequestVersion, after: RequestVersion) -> Step:
     kind = kinds.get(request.kind)
     said = (
-        ("Asked for", *(kind.describe(one.parameters, request.account) for one in (before, after))),
+        (_("Asked for"), *(kind.describe(one.parameters, request.account) for one in (before, after))),
         ("Why", before.get_category_display(), after.get_category_display()),
         ("Reason", before.reason, after.reason),
         ("Ticket", before.ticket, after.ticket),
-        ("Asked by", before.asked_by.get_username(), after.asked_by.get_username()),
+        (_("Asked by"), before.asked_by.get_username(), after.asked_by.get_username()),
     )
     whole = RequestVersion.Reading.COMPLETE
     return Step(

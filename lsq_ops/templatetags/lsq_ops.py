@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import JsonLexer
@@ -69,7 +70,7 @@ def clock(at: datetime | None) -> SafeString | str:
 
 def minute(at: datetime | None) -> str:
     """To the minute, in local time, as text: for the label of a box."""
-    return f"{at.astimezone(zone()):%d %b %Y, %H:%M %Z}" if at else "no date"
+    return f"{at.astimezone(zone()):%d %b %Y, %H:%M %Z}" if at else _("no date")
 
 
 def both(at: datetime | None) -> SafeString | str:
@@ -79,21 +80,24 @@ def both(at: datetime | None) -> SafeString | str:
     local, utc = at.astimezone(zone()), at.astimezone(UTC)
     if zone().key == "UTC":
         return when(at)
-    shown = "%H:%M:%S UTC" if local.date() == utc.date() else "%d %b, %H:%M:%S UTC"
+    shown = _("%H:%M:%S UTC") if local.date() == utc.date() else _("%d %b, %H:%M:%S UTC")
     return _time(at, f"{local:%d %b %Y, %H:%M:%S %Z} ({utc.strftime(shown)})")
 
 
 def _time(at: datetime, text: str) -> SafeString:
     utc = at.astimezone(UTC)
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>', utc.isoformat(), f"{utc:%d %b %Y, %H:%M:%S} UTC", text
+        '<time datetime="{}" title="{}">{}</time>',
+        utc.isoformat(),
+        _("{utc:%d %b %Y, %H:%M:%S} UTC").format(utc=utc),
+        text,
     )
 
 
 def ago(at: datetime | None) -> str:
     if not at:
-        return "never"
-    return f"{span((now() - at).total_seconds())} ago"
+        return _("never")
+    return _("{now} ago").format(now=span((now() - at).total_seconds()))
 
 
 # --- Data that somebody else wrote ---
@@ -110,7 +114,7 @@ def pretty(value: Any) -> SafeString:
     """JSON as coloured, escaped HTML; cut where it is beyond reading."""
     text = plain(json.dumps(value, indent=2, ensure_ascii=False))
     more = (
-        f"\n… {len(text) - SHOWN_JSON:,} more characters; the snapshot's download has them all"
+        _("\n… {count:,} more characters; the snapshot's download has them all").format(count=len(text) - SHOWN_JSON)
         if len(text) > SHOWN_JSON
         else ""
     )
@@ -148,6 +152,12 @@ for _word in (when, clock, both, ago, span, plain, pretty, person, tone, short):
 
 
 @register.filter
+def translated(word: str) -> str:
+    """A word that is kept in English: a verdict, a tier, why an item is odd."""
+    return _(word) if word else ""
+
+
+@register.filter
 def thousands(number: Any) -> str:
     """1112 -> 1,112; what is no number stays as it is."""
     return f"{number:,}" if isinstance(number, int | float) else str(number if number is not None else "–")
@@ -171,4 +181,4 @@ def at(mapping: dict[str, Any], key: str) -> Any:
 
 @register.filter
 def outcome(word: str) -> str:
-    return {**dict(DeletionItem.Outcome.choices), "open": "not known yet"}.get(word, word)
+    return {**dict(DeletionItem.Outcome.choices), "open": _("not known yet")}.get(word, word)

@@ -102,7 +102,7 @@ def test_the_help_holds_a_call_for_each_record_that_went(world):
     assert "taken by rita" in rows[-1]["was record id"]
     words = files["READ ME FIRST.txt"]
     assert "THIS IS NO UNDO" in words and f"{len(gone):,} calls" in words
-    assert all(sentence in words for sentence in kinds.get("activities").lost)
+    assert all(str(sentence) in words for sentence in kinds.get("activities").lost)
     event = AuditEvent.objects.get(action="request.restore_help_taken")
     assert event.actor == "rita" and json.loads(event.details)["items"] == len(gone)
 

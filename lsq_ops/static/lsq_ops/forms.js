@@ -29,6 +29,6 @@ document.addEventListener("DOMContentLoaded", () => {
   const note = document.createElement("div");
   note.className = "notice";
   note.setAttribute("role", "status");
-  note.textContent = "You had to sign in again. What you typed is back; nothing was done yet.";
+  note.textContent = document.getElementById("words").dataset.typedIsBack;
   form.before(note);
 });

@@ -1,6 +1,7 @@
 // Unfold makes some of its buttons of spans and divs. They get what a button has: a role, a place in the order, a name,
 // Enter and Space; and whoever opens something with them stands in it, and comes back by Escape.
-const NAMES = { sidebarDesktopOpen: "Menu", sidebarMobileOpen: "Menu", "switchTheme('light')": "Light", "switchTheme('dark')": "Dark", "switchTheme('auto')": "As the system" };
+const NAMES = { sidebarDesktopOpen: "menu", sidebarMobileOpen: "menu", "switchTheme('light')": "light", "switchTheme('dark')": "dark", "switchTheme('auto')": "system" };
+const said = (word) => document.getElementById("words")?.dataset[word] ?? "";
 const PANELS = {
   sidebarMobileOpen: () => document.getElementById("nav-sidebar"),
   openUserLinks: (button) => button.parentElement.querySelector("nav"),
@@ -14,7 +15,7 @@ const words = (table, button) => Object.keys(table).find((word) => button.getAtt
 function dress(button) {
   button.dataset.dressed = "";
   const name = words(NAMES, button);
-  if (name) button.setAttribute("aria-label", NAMES[name]);
+  if (name) button.setAttribute("aria-label", said(NAMES[name]));
   const opens = words(PANELS, button);
   if (opens) button.addEventListener("click", () => setTimeout(() => enter(button, PANELS[opens](button)), 150));
   if (button.matches("button, a[href]")) return;
@@ -46,7 +47,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("DOMContentLoaded", () => {
-  document.getElementById("searchbar-submit")?.setAttribute("aria-label", "Search");
+  document.getElementById("searchbar-submit")?.setAttribute("aria-label", said("search"));
   document.querySelectorAll(".material-symbols-outlined:not([x-on\\:click])").forEach((icon) => icon.setAttribute("aria-hidden", "true"));
   document.querySelectorAll("[x-on\\:click]:not(#changelist-filter-close)").forEach(dress);
 });

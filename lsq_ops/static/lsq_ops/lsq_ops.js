@@ -22,10 +22,10 @@ document.addEventListener("click", async (event) => {
   const what = button.dataset.copy ? document.getElementById(button.dataset.copy) : button.previousElementSibling;
   try {
     await navigator.clipboard.writeText(what.textContent);
-    button.textContent = "Copied";
+    button.textContent = document.getElementById("words").dataset.copied;
   } catch {
     window.getSelection().selectAllChildren(what);
-    button.textContent = "Press Ctrl+C";
+    button.textContent = document.getElementById("words").dataset.copyByKeys;
   }
 });
 
