@@ -76,17 +76,18 @@ def on_sqlite() -> Iterator[tuple[dict[str, str], list[str]]]:
 @contextlib.contextmanager
 def on_postgres() -> Iterator[tuple[dict[str, str], list[str]]]:
     """Without the browser: what it shows does not depend on the database."""
-    with servers.postgres() as database, servers.redis() as redis:
+    with servers.postgres(place=servers.quick_folder()) as database, servers.redis() as redis:
         yield {"TEST_DATABASE_URL": database, "TEST_REDIS_URL": redis}, ["-m", "not browser"]
 
 
 def run_pytest(arguments: list[str], environment: dict[str, str]) -> Count:
-    with tempfile.TemporaryDirectory() as folder:
+    place = servers.quick_folder()
+    with tempfile.TemporaryDirectory(prefix="lsq-ops-run-", dir=place, ignore_cleanup_errors=True) as folder:
         report = Path(folder) / "report.xml"
         # Three: many tests wait for a process or for LeadSquared's rate limit most of their time.
         command = [sys.executable, "-m", "pytest", "-n", "3", "--dist", "worksteal", f"--junitxml={report}", *arguments]
-        # Dozens of processes are started, and each would compile all that it imports.
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **environment}
+        # Dozens of processes are started, and each would compile all that it imports. What tests write is there too.
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "TMPDIR": folder, **environment}
         code = subprocess.call(command, env=environment)
         count = read_report(report)
     if code not in (0, NO_TESTS_FOUND) and not count.failed:

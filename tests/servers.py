@@ -14,6 +14,8 @@ from pathlib import Path
 from lsq_ops import reaper
 
 FAST = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200"]
+MEMORY = Path("/dev/shm")
+ROOM = 4 * 2**30  # a container's own often has 64 MB
 
 
 def package_folder(name: str) -> Path:
@@ -29,17 +31,26 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def quick_folder() -> Path:
+    """Where tests write: in memory where there is room, for hundreds of databases are copied and thrown away."""
+    with contextlib.suppress(OSError):
+        if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
+            return MEMORY
+    return Path("/tmp")
+
+
 @contextlib.contextmanager
-def postgres(kept: Path | None = None) -> Iterator[str]:
+def postgres(kept: Path | None = None, *, place: Path = Path("/tmp")) -> Iterator[str]:
     """A new PostgreSQL server; its URL as a superuser. Only the binaries of the package are used.
 
     They are copied, because PostgreSQL refuses to run as root and `nobody` may not be able to read the venv. `kept`: a
-    folder of an earlier server's data; where it isn't there yet, it is when this one has ended well.
+    folder of an earlier server's data; where it isn't there yet, it is when this one has ended well. `place`: where the
+    data lie meanwhile; the binaries do not, for nothing may be run from there.
     """
-    with _folder() as folder:
+    with _folder() as folder, _folder(place) as disk:
         binaries = _copy_postgres(folder)
         user = "nobody" if os.geteuid() == 0 else None
-        data = folder / "data"
+        data = disk / "data"
         initdb = [
             binaries / "initdb",
             "-D",
@@ -113,9 +124,9 @@ def _copy_postgres(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _folder() -> Iterator[Path]:
+def _folder(place: Path = Path("/tmp")) -> Iterator[Path]:
     """A temporary folder that `nobody` can enter too, when root runs the tests."""
-    with tempfile.TemporaryDirectory(prefix="lsq-ops-server-", dir="/tmp", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix="lsq-ops-server-", dir=place, ignore_cleanup_errors=True) as name:
         folder = Path(name)
         if os.geteuid() == 0:
             shutil.chown(folder, "nobody")

@@ -90,7 +90,7 @@ def store(database: str, folder: Path) -> Iterator[Store]:
         migrate(source.url, folder)
         yield source
         return
-    with servers.postgres() as server, servers.redis() as redis:
+    with servers.postgres(place=servers.quick_folder()) as server, servers.redis() as redis:
         source = Store(f"{server.rpartition('/')[0]}/chaos", redis)
         with source._server() as admin:
             admin.execute(b"CREATE DATABASE chaos")
