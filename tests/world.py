@@ -145,6 +145,7 @@ def make_world(sandbox: Any = None) -> SmallWorld:
     world = SmallWorld(accounts.current_account(), sandbox)
     if sandbox is not None:
         sandbox.faults.set("rate_limit", "off")
-        Account.objects.filter(pk=world.account.pk).update(rate_calls=200, rate_seconds=0.1)
+        # A row for each slot is made, so few that are free again soon.
+        Account.objects.filter(pk=world.account.pk).update(rate_calls=20, rate_seconds=0.01)
         world.account = accounts.test_connection(world.omar)
     return world

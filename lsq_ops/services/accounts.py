@@ -4,6 +4,7 @@ import hmac
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import cache
 from zoneinfo import available_timezones
 
 from django.conf import settings
@@ -340,4 +341,10 @@ def iana_zone(name: str) -> str:
     if name in ZONES:
         return ZONES[name]
     plain = name.removeprefix("(").split(")")[-1].strip() or name
-    return next((zone for zone in (name, plain) if zone in available_timezones()), "")
+    return next((zone for zone in (name, plain) if zone in _zones()), "")
+
+
+@cache
+def _zones() -> set[str]:
+    """Each look reads the whole folder of zones, file by file."""
+    return available_timezones()
