@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from ipaddress import ip_address
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,9 +21,14 @@ ASK_FOR_A_DATABASE = {"db", "transactional_db", "committed_db", "django_db_setup
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if os.environ.get("TEST_DATABASE_URL"):
+        keep_what_differs(config, items)
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    items[:] = long_ones_first(items, workers)
+
+
+def keep_what_differs(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On the servers only what can turn out differently there; the rest has run with SQLite."""
-    if not os.environ.get("TEST_DATABASE_URL"):
-        return
 
     def differs(item: pytest.Item) -> bool:
         asks = ASK_FOR_A_DATABASE.intersection(getattr(item, "fixturenames", ()))
@@ -32,6 +38,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if not differs(item)]
     items[:] = [item for item in items if differs(item)]
     config.hook.pytest_deselected(items=left_out)
+
+
+def long_ones_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """xdist deals the list out in pieces, one for each worker, and who is done takes short ones from the others' ends.
+    So each piece begins with long ones: what takes minutes and begins last would be waited for by all the others.
+    A module stays together, for its fixtures."""
+    long = [item for item in items if item.get_closest_marker("long")]
+    if not long or workers == 1:
+        return items
+    pieces: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for number, (_, module) in enumerate(groupby(long, key=lambda item: item.path)):
+        pieces[number % workers].extend(module)
+    short = iter([item for item in items if not item.get_closest_marker("long")])
+    left = len(items)
+    for number, piece in enumerate(pieces):
+        size = left // (workers - number)
+        piece.extend(islice(short, max(size - len(piece), 0)))
+        left -= size
+    return [item for piece in pieces for item in piece] + list(short)
 
 
 # --- The network -----------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from django.conf import settings
 from lsq_ops import watchdog
 from lsq_ops.supervisor import Child, Supervisor, environment_with
 from tests import run
+from tests.conftest import long_ones_first
 from tests.servers import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,7 +122,29 @@ def test_secrets_of_ones_own_are_kept(dev: Any, env_file: Path, monkeypatch: pyt
     assert env_file.read_text() == "SECRET_KEY_FILE=/run/secrets/key"
 
 
-# --- The count at the end --------------------------------------------------------------------------------
+# --- The order, and the count at the end ------------------------------------------------------------------
+
+
+class Item:
+    def __init__(self, path: str, long: bool = False) -> None:
+        self.path, self.long = path, long
+
+    def get_closest_marker(self, name: str) -> bool:
+        return self.long and name == "long"
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 9])
+def test_each_workers_share_begins_with_what_is_long_and_nothing_is_lost(workers: int) -> None:
+    items: Any = [Item(f"short{n}") for n in range(20)]
+    items += [Item(f"long{n // 2}", long=True) for n in range(6)] + [Item("last")]
+    ordered: Any = long_ones_first(items, workers)
+    assert sorted(map(id, ordered)) == sorted(map(id, items))
+    assert [item for item in ordered if not item.long] == [item for item in items if not item.long]
+    left, begins = len(items), []
+    for number in range(workers if workers in (2, 3) else 0):  # dealt out as xdist does it
+        begins.append(ordered[len(items) - left].path)
+        left -= left // (workers - number)
+    assert begins == ["long0", "long1", "long2"][: len(begins)]
 
 
 def test_the_report_is_counted(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ MANY = 10_000
 HEAVY = 1_000_000  # bytes
 ASHA = WELL_KNOWN["asha"]
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
 @pytest.fixture

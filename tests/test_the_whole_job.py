@@ -32,7 +32,7 @@ IN_DOCS = {
 }
 LEAD_NUMBERS = {"desk": ["1001", "1002", "1003"], "phone": ["1004"]}
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from .glass import HOME, Glass, glass
 from .scene import rolled_back
 from .table import Visitors, kept
 
-pytestmark = [pytest.mark.browser, pytest.mark.once]
+pytestmark = [pytest.mark.browser, pytest.mark.once, pytest.mark.long]
 
 # Whose look is tried: whoever sees most of it.
 ORDER = ("operator", "requester", "approver", "auditor", "policy", "looks", "nobody")

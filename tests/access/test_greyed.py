@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from django.urls import reverse
 
 from lsq_ops.services.may import ROLE_OF, may
@@ -9,6 +10,8 @@ from lsq_ops.services.may import ROLE_OF, may
 from .addresses import every_address
 from .scene import rolled_back
 from .table import Visitors
+
+pytestmark = pytest.mark.once  # a page's words against may()'s; test_may_and_guards.py asks may() on both databases
 
 OFF = re.compile(
     r'<span class="button button-off"[^>]* aria-describedby="([^"]+)">'

@@ -11,7 +11,8 @@ from .examples import example
 from .scene import rolled_back
 from .table import METHODS, Visitors, kept, rows
 
-pytestmark = pytest.mark.once  # who gets what is above the database; test_may_and_guards.py is about both
+# Who gets what is above the database; test_may_and_guards.py is about both.
+pytestmark = [pytest.mark.once, pytest.mark.long]
 ANEW = "The table differs. `.venv/bin/python -m tests.access` writes it anew; read the difference before you commit it."
 
 

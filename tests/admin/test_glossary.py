@@ -24,6 +24,7 @@ def test_every_state_and_role_has_its_sentence(words, all_there_are):
     assert all(says.endswith(".") for says in words.values())
 
 
+@pytest.mark.once  # its words stand in the code
 def test_the_page_shows_them_all(people):
     client = Client()
     client.force_login(people.vera)

@@ -18,6 +18,7 @@ def stage(db, sandbox):
     return Stage.build(sandbox)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_nothing_is_sent_that_nobody_approved_and_what_was_approved_is(stage):
     sums = run(stage, ATTEMPTS, seed=11)

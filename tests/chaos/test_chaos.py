@@ -5,6 +5,8 @@ import pytest
 from tests.chaos import oneprocess
 from tests.chaos.variants import VARIANTS
 
+pytestmark = pytest.mark.long
+
 FAULTS = 60
 SCENARIOS = 20  # within so many a broken engine must be caught
 # Tried first: where each was caught soon when this was written.

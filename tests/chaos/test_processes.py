@@ -12,6 +12,7 @@ QUICK = (
 )  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.servers
 def test_a_dozen_faults_among_real_processes_leave_nothing_wrong() -> None:
     database = "postgresql" if os.environ.get("TEST_DATABASE_URL") else "sqlite"

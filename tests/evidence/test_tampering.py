@@ -11,6 +11,8 @@ from lsq_ops.verifier.bundle import seal
 from tests.evidence.harms import HARMS, change
 from tests.evidence.packets import exported, named, of, parts_of, rows_of, verify, with_rows, zipped
 
+pytestmark = pytest.mark.once  # harm is done to a file; that the file is right on both is test_report.py's
+
 
 @pytest.fixture
 def tampered(over, tmp_path):
