@@ -1,10 +1,11 @@
 """What every test can ask for: committed data, a sandbox, a browser; and no way out to the network."""
 
+import fcntl
 import os
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from ipaddress import ip_address
 from itertools import groupby, islice
 from pathlib import Path
@@ -98,14 +99,46 @@ def no_network() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def django_db_setup(
-    django_test_environment: None, django_db_modify_db_settings: None, django_db_blocker: Any
+    request: pytest.FixtureRequest,
+    django_test_environment: None,
+    django_db_modify_db_settings: None,
+    django_db_blocker: Any,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[None]:
     """The migrated test database; pytest-django leaves it out where only `committed_db` is asked for."""
+    run = getattr(request.config, "workerinput", {}).get("testrunuid")
+    folder = tmp_path_factory.mktemp("database")
+    stack = ExitStack()
     with django_db_blocker.unblock():
-        made = setup_databases(verbosity=0, interactive=False, serialized_aliases=set())
+        if run is None:
+            migrate(stack)
+        else:
+            migrate_or_copy(stack, folder, Path(os.environ["DATA_DIR"]) / f"migrated-{run}")
     yield
     with django_db_blocker.unblock():
-        teardown_databases(made, verbosity=0)
+        connections.close_all()
+        stack.close()
+
+
+def migrate(stack: ExitStack) -> None:
+    made = setup_databases(verbosity=0, interactive=False, serialized_aliases=set())
+    stack.callback(teardown_databases, made, verbosity=0)
+
+
+def migrate_or_copy(stack: ExitStack, folder: Path, told: Path) -> None:
+    """Of xdist's workers the first one migrates, which takes seconds, and tells the others of a copy of that."""
+    copy = sqlite_copy if connection.vendor == "sqlite" else postgres_copy
+    with open(f"{told}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if told.exists():
+            connections.close_all()
+            connection.settings_dict["NAME"], _ = stack.enter_context(copy(told.read_text(), folder))
+            return
+        migrate(stack)
+        connections.close_all()
+        name, _ = stack.enter_context(copy(str(connection.settings_dict["NAME"]), folder))
+        told.write_text(name)
+        stack.callback(told.unlink)
 
 
 @pytest.fixture
