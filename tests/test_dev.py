@@ -68,6 +68,13 @@ def test_an_unknown_benchmark_gets_a_sentence() -> None:
     assert answer.returncode == 1 and answer.stderr.startswith("./dev bench NAME")
 
 
+def test_the_benchmarks_are_listed_with_a_line_each() -> None:
+    answer = subprocess.run([ROOT / "dev", "bench"], capture_output=True, text=True)
+    lines = answer.stdout.splitlines()[1:]
+    assert answer.returncode == 0 and {line.split()[0] for line in lines} >= {"all", "audit", "lists", "webhook"}
+    assert all(len(line.split(maxsplit=1)[1]) > 20 and len(line) < 120 for line in lines)
+
+
 def test_an_old_python_gets_a_sentence(dev: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dev, "version_of", lambda python: (3, 9))
     with pytest.raises(dev.CannotGoOn, match=r"Python 3\.11 or newer is needed"):

@@ -101,7 +101,7 @@ def hear(process: "subprocess.Popen[str]") -> Any:
 
 
 @contextmanager
-def background(name: str, environment: dict[str, str], *arguments: str) -> Iterator[None]:
+def background(name: str, environment: dict[str, str], *arguments: str) -> Iterator[Child]:
     """A Python process and its group, until the block ends or this process does; its log is in DATA_DIR."""
     log = Path(environment["DATA_DIR"]) / f"{name}.log"
     child = Child(name, [sys.executable, *arguments], log, environment, ROOT)
@@ -112,7 +112,7 @@ def background(name: str, environment: dict[str, str], *arguments: str) -> Itera
     undertaker.stdin.write(f"+{child.process.pid}\n")
     undertaker.stdin.flush()
     try:
-        yield
+        yield child
         if not child.alive():
             raise RuntimeError(f"{name} ended too early: " + "\n".join(child.news()[-15:]))
     finally:

@@ -1,5 +1,6 @@
 """Fills a migrated database as some years of work would: N leads, five activities and five audit events for each,
-tasks, requests and holds; always the same ones. Past the guards, which are put back.
+tasks, readings, mails, holds, and requests with their sends and reports, one of them a large one; always the same ones.
+Past the guards, which are put back.
 
     python -m benchmarks.parts.filler LEADS
 """
@@ -26,6 +27,8 @@ from lsq_ops import terms  # noqa: E402
 from lsq_ops.models import (  # noqa: E402
     Account,
     Activity,
+    ActivitySnapshot,
+    Attempt,
     AuditEvent,
     AuditHead,
     CrmUser,
@@ -34,9 +37,11 @@ from lsq_ops.models import (  # noqa: E402
     DeletionRequest,
     Hold,
     Lead,
+    Notice,
     RequestVersion,
     SearchTerm,
     Task,
+    WebhookReceipt,
     guards,
 )
 from lsq_ops.services import accounts, people  # noqa: E402
@@ -45,10 +50,13 @@ CHUNK = 20_000
 USERS = 50
 EACH = 5  # activities, and audit events, of a lead
 TASKS_OF, HOLDS_OF, REQUESTS_OF = 2, 500, 500  # so many leads for one of these
+READINGS_OF, MAILS_OF = 5, 100  # so many leads for one of these
+LARGE = 5000  # items of the first request; the others have ten
 FEWEST = 1000  # of holds and of requests: a page of fifty is full, whatever the number of leads
 CODES = {201: "Site visit", 202: "Call back", 203: "Feedback", 21: "Phone call", 3001: "Owner changed"}
 FIRST = "Asha Bruno Chen Divya Elena Farid Gita Hugo Indira Jonas Kavya Luis Meera Nadia Omar Priya Ravi Sara".split()
 LAST = "Pillai Rao Iyer Costa Weber Khan Sharma Mehta Novak Silva Das Nair Roy Sen Gupta Bose".split()
+SENT = ("completed", "partial", "running")
 NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
 
 
@@ -68,6 +76,8 @@ def main(number: int) -> None:
         pour(CrmUser, _users(account))
         pour(Hold, _holds(account, number))
         _requests(account, max(FEWEST, number // REQUESTS_OF))
+        pour(ActivitySnapshot, _readings(account, number))
+        pour(Notice, _mails(number, max(FEWEST, number // REQUESTS_OF)))
         _trail(number * EACH)
     guards.install(connection)
     with connection.cursor() as cursor:
@@ -219,9 +229,11 @@ def _holds(account: Account, number: int) -> Iterator[dict[str, Any]]:
 
 
 def _requests(account: Account, number: int) -> None:
-    """One in twenty is pending; each has one call of ten items."""
+    """One in twenty is pending, one in two hundred on its way; each has one call, which was sent and reported once."""
     rita = User.objects.get(username="rita").pk
     states = ["pending", *["completed"] * 16, "partial", "withdrawn", "rejected"]
+    ways = states * 9 + [*states[:-4], "running", *states[-3:]]
+    sizes = {1: LARGE}
     pour(
         DeletionRequest,
         (
@@ -229,11 +241,13 @@ def _requests(account: Account, number: int) -> None:
                 "id": one,
                 "account_id": account.pk,
                 "kind": ("activities", "owner_history", "tasks")[one % 3],
-                "state": states[one % 20],
+                "state": ways[one % len(ways)],
                 "state_at": NOW - timedelta(hours=one),
                 "requester_id": rita,
                 "version_number": 1,
                 "created_at": NOW - timedelta(hours=one),
+                "started_at": NOW - timedelta(hours=one) if ways[one % len(ways)] in SENT else None,
+                "ended_at": NOW - timedelta(hours=one) if ways[one % len(ways)] in SENT[:-1] else None,
                 "stop_asked_by": "",
                 "later": "",
                 "attention": "",
@@ -260,7 +274,7 @@ def _requests(account: Account, number: int) -> None:
                 "reading_from": NOW - timedelta(hours=one),
                 "reading_note": "",
                 "read_at": NOW - timedelta(hours=one),
-                "items_count": 10,
+                "items_count": sizes.get(one, 10),
                 "leads_count": 1,
                 "kept_count": 0,
                 "left_out_count": 0,
@@ -282,24 +296,121 @@ def _requests(account: Account, number: int) -> None:
     )
     calls = [
         DeletionCall(
-            id=one, request_id=one, version_id=one, number=1, path="x", lead_id=guid(1, one), size=10, body_hash=""
+            id=one, request_id=one, version_id=one, number=1, path="x", lead_id=guid(1, one), size=sizes.get(one, 10),
+            body_hash="", state="gone" if ways[one % len(ways)] in SENT[:-1] else "planned",
         )
         for one in range(1, number + 1)
-    ]
+    ]  # fmt: skip
     DeletionCall.objects.bulk_create(calls, batch_size=500)
-    items = (
-        DeletionItem(
-            version_id=one, call_id=one, record_id=guid(3, one * 10 + n), lead_id=guid(1, one), event_code=201,
-            label="Site visit", at=NOW, content_hash="",
-        )
-        for one in range(1, number + 1) for n in range(10)
-    )  # fmt: skip
-    DeletionItem.objects.bulk_create(items, batch_size=500)
+    pour(DeletionItem, _items(number, sizes))
+    sent = [one for one in range(1, number + 1) if ways[one % len(ways)] in SENT[:-1]]
+    pour(Attempt, (_attempt(account, one) for one in sent))
+    pour(WebhookReceipt, (_receipt(one) for one in sent))
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            for table in ("lead", "deletionrequest", "requestversion", "deletioncall"):
+            for table in ("lead", "deletionrequest", "requestversion", "deletioncall", "attempt"):
                 name = f"lsq_ops_{table}"
                 cursor.execute(f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), (SELECT max(id) FROM {name}))")
+
+
+def _items(number: int, sizes: dict[int, int]) -> Iterator[dict[str, Any]]:
+    for one in range(1, number + 1):
+        for n in range(sizes.get(one, 10)):
+            yield {
+                "version_id": one,
+                "call_id": one,
+                "record_id": guid(3, one * 10 + n) if n < 10 else guid(5, n),
+                "lead_id": guid(1, one),
+                "owner_id": "",
+                "event_code": 201,
+                "label": "Site visit",
+                "at": NOW - timedelta(minutes=n),
+                "content_hash": "",
+                "odd": "",
+                "outcome": "",
+            }
+
+
+def _attempt(account: Account, one: int) -> dict[str, Any]:
+    """Every tenth was turned away."""
+    at = NOW - timedelta(hours=one)
+    return {
+        "id": one,
+        "account_id": account.pk,
+        "request_id": one,
+        "version_id": one,
+        "call_id": one,
+        "number": 1,
+        "lead_id": guid(1, one),
+        "digest": f"{one:064x}",
+        "body_hash": f"{one:064x}",
+        "token_hash": f"{one:064x}",
+        "state": "turned_away" if one % 10 == 0 else "accepted",
+        "intent_at": at,
+        "lease_until": at,
+        "answered_at": at,
+        "http_status": 429 if one % 10 == 0 else 200,
+        "cause": "rate" if one % 10 == 0 else "",
+        "message": "",
+        "seconds": 0.3,
+        "late_answer": "",
+        "resolved_at": at,
+    }
+
+
+def _receipt(one: int) -> dict[str, Any]:
+    at = NOW - timedelta(hours=one)
+    return {
+        "attempt_id": one,
+        "body_hash": f"{one:064x}",
+        "body": b'{"Status":"Success"}',
+        "content_type": "application/json",
+        "says": "Success",
+        "says_success": True,
+        "first_at": at,
+        "last_at": at,
+        "count": 1,
+        "taken_at": at,
+    }
+
+
+def _readings(account: Account, number: int) -> Iterator[dict[str, Any]]:
+    """One in a hundred was not whole."""
+    for one in range(number // READINGS_OF):
+        at = NOW - timedelta(minutes=one)
+        yield {
+            "account_id": account.pk,
+            "subject": "lead_activities",
+            "subject_id": guid(1, one * READINGS_OF + 1),
+            "lane": 3,
+            "ordered_at": at,
+            "tries": 1,
+            "started_at": at,
+            "read_at": at,
+            "complete": one % 100 != 0,
+            "lead_gone": False,
+            "why": "" if one % 100 else "The list changed while it was read.",
+            "records": EACH,
+            "sha256": f"{one:064x}",
+        }
+
+
+def _mails(number: int, requests: int) -> Iterator[dict[str, Any]]:
+    """One in a thousand was given up."""
+    users = sorted(User.objects.values_list("pk", flat=True))
+    for one in range(number // MAILS_OF):
+        given_up = one % 1000 == 7
+        yield {
+            "user_id": users[one % len(users)],
+            "request_id": one % requests + 1,
+            "topic": "mine",
+            "subject": f"DR-{one % requests + 1} has ended",
+            "text": "All is gone.",
+            "made_at": NOW - timedelta(minutes=one),
+            "together": False,
+            "sent_at": None if given_up else NOW,
+            "tries": 8 if given_up else 1,
+        }
 
 
 def _trail(number: int) -> None:

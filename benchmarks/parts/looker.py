@@ -1,6 +1,7 @@
-"""Opens every list of the portal, each of its filters and each kind of search, and says how long each took.
+"""Opens every list of the portal, each of its filters and each kind of search, and the pages that are no list; says how
+long each took.
 
-python -m benchmarks.parts.looker LEADS TIMES
+python -m benchmarks.parts.looker LEADS [TEXT]   TEXT: only those whose name holds it
 """
 
 import json
@@ -26,7 +27,9 @@ from django.test.utils import CaptureQueriesContext  # noqa: E402
 from django.urls import reverse  # noqa: E402
 
 from benchmarks.parts import filler  # noqa: E402
+from lsq_ops.models import DeletionRequest, Lead  # noqa: E402
 
+PAGE = "page: "  # begins the names of pages that are no list
 NOT_ASKED = {"_facets", "o", "p", "all", "q", "_popup", "_to_field"}
 
 
@@ -92,6 +95,20 @@ def addresses(client: Client, leads: int) -> dict[str, str]:
     return found
 
 
+def pages(leads: int) -> dict[str, str]:
+    """Pages that are no list: the large request's, one that waits, a lead from the middle."""
+    lead = Lead.objects.get(pk=leads // 2 + 1)
+    pending, running = (DeletionRequest.objects.filter(state=state).first() for state in ("pending", "running"))
+    own = {"Home": "admin:index", "Operations": "admin:operations", "Operations as JSON": "admin:operations_json"}
+    found = {name: reverse(address) for name, address in {**own, "Set-up": "admin:set_up"}.items()}
+    for name, row in {"a large request": DeletionRequest.objects.get(pk=1), "a lead": lead}.items():
+        found[name] = reverse(f"admin:lsq_ops_{row._meta.model_name}_change", args=[row.pk])
+    for name, request in {"a request that waits": pending, "a request on its way": running}.items():
+        if request:
+            found[name] = reverse("admin:lsq_ops_deletionrequest_change", args=[request.pk])
+    return {PAGE + name: address for name, address in found.items()}
+
+
 def look(client: Client, address: str) -> dict[str, Any]:
     begun = time.perf_counter()
     answer = client.get(address, follow=True)
@@ -107,17 +124,18 @@ def queries(client: Client, address: str) -> int:
     return len(asked)
 
 
-def main(leads: int) -> None:
+def main(leads: int, text: str = "") -> None:
     logging.disable(logging.CRITICAL)
     settings.ALLOWED_HOSTS = ["testserver"]
     request_started.disconnect(reset_queries)  # or nothing is left to count
     client = Client()
     client.force_login(User.objects.get(username="arun"), "django.contrib.auth.backends.ModelBackend")
-    pages = addresses(client, leads)
-    print(json.dumps({name: queries(client, address) for name, address in pages.items()}), flush=True)
+    every = addresses(client, leads) | pages(leads)
+    wanted = {name: address for name, address in every.items() if text.lower() in name.lower()}
+    print(json.dumps({name: queries(client, address) for name, address in wanted.items()}), flush=True)
     for line in sys.stdin:
-        print(json.dumps(look(client, pages[json.loads(line)[0]])), flush=True)
+        print(json.dumps(look(client, wanted[json.loads(line)[0]])), flush=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), *sys.argv[2:])

@@ -68,9 +68,24 @@ def in_one_process(options: argparse.Namespace) -> Sums:
 def with_processes(options: argparse.Namespace) -> Sums:
     log = keeping.Log(f"processes-{options.database}-{options.seed}", resume=options.resume)
     wanted = options.processes - log.total.faults
-    keep = lambda number, sums, report: log.keep(number, sums, report.get("seconds", 0))  # noqa: E731
+
+    def keep(number: int, sums: Sums, report: dict[str, Any]) -> None:
+        log.keep(number, sums, report.get("seconds", 0))
+        recoveries.append(report.get("recovery", {}))
+
+    recoveries: list[dict[str, float]] = []
     total = processes.run(options.database, wanted, options.seed, done=log.count, keep=keep)
+    tell_recovery(options.database, recoveries)
     return log.with_earlier(total)
+
+
+def tell_recovery(database: str, recoveries: list[dict[str, float]]) -> None:
+    """How long it took until work went on after the worst kill of this run, for `./dev bench all`."""
+    killed = [(took, name) for worst in recoveries for name, took in worst.items() if name.startswith("kill ")]
+    if killed:
+        took, name = max(killed)
+        held = "ok" if took <= GOES_ON_WITHIN else "MISSED"
+        print(f"{database}: work went on within {took:g} s of the worst kill ({name}) {held}", flush=True)
 
 
 def replayed(options: argparse.Namespace) -> Sums:
@@ -102,10 +117,13 @@ def said(total: Sums, database: str = "") -> int:
         print(trouble, file=sys.stderr)
     if total.troubles and database:
         print(f"Again: ./dev chaos --database {database} --replay SEED", file=sys.stderr)
+    if database:
+        print(f"{database}: {total.faults:,} faults {'ok' if total.clean else 'MISSED'}")
     print(total.line(), flush=True)
     return 0 if total.clean else 1
 
 
+GOES_ON_WITHIN = 60  # seconds, by docs/design.md
 STARTED = time.monotonic()
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
