@@ -38,6 +38,7 @@ class Figure:
     ms: float
     queries: int
     kb: int
+    cpu_ms: float = 0.0  # of ours alone: what a busy machine took besides is the difference to `ms`
 
     @property
     def times(self) -> float:
@@ -55,7 +56,7 @@ class Figure:
 
     def line(self) -> str:
         said = f"{self.database:10} {self.page:44.44} {self.small_ms:7.1f} ms  {self.ms:8.1f} ms  {self.times:6.2f}"
-        return f"{said}  {self.queries:3} queries  {self.kb:4} kB  {verdict(self.held)}"
+        return f"{said}  {self.cpu_ms:6.0f} cpu  {self.queries:3} queries  {self.kb:4} kB  {verdict(self.held)}"
 
 
 def main() -> None:
@@ -87,7 +88,8 @@ def measured(name: str, leads: int, looks: int, text: str = "") -> Iterator[Figu
         for page, queries in pages.items():
             seen = [[look(looker, page) for looker in lookers] for _ in range(looks)]
             small, large = (median(pair[at]["ms"] for pair in seen) for at in (0, 1))
-            yield Figure(name, page, leads, round(small, 1), round(large, 1), queries, seen[0][1]["kb"])
+            cpu = round(median(pair[1]["cpu_ms"] for pair in seen), 1)
+            yield Figure(name, page, leads, round(small, 1), round(large, 1), queries, seen[0][1]["kb"], cpu)
         for looker in lookers:
             looker.communicate()
 

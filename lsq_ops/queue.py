@@ -8,6 +8,7 @@ from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
 ENOUGH = 8
+MOST = 24  # with the beats, which the watchdog rings whatever there is
 
 # Made before the workers are forked, so that all of a cluster's processes share it.
 _stopping = multiprocessing.Event()
@@ -20,8 +21,8 @@ def ring(job: str, row_id: int | None = None) -> None:
 
 def _put(job: str, row_id: int | None) -> None:
     broker = get_broker()
-    if job == "work" and broker.queue_size() >= ENOUGH:
-        return  # so many rings wait already that another one would only make the queue longer
+    if broker.queue_size() >= (ENOUGH if job == "work" else MOST):
+        return  # so many rings wait already that another one would only make the queue longer, for as long as all work
     arguments = () if row_id is None else (row_id,)
     async_task(f"lsq_ops.jobs.{job}", *arguments, save=False, broker=broker)
 

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from lsq_ops import queue
 from lsq_ops.models import ActivitySnapshot, db_now
 from lsq_ops.queue import ring
 from lsq_ops.services import reading
@@ -38,6 +39,14 @@ def test_a_cluster_with_much_to_do_ends_soon_and_leaves_the_rest_undone(committe
     left = ActivitySnapshot.objects.filter(read_at__isnull=True)
     assert not left.filter(tries__gt=0).exists()
     assert not left.filter(claimed_until__gt=db_now()).exists()  # given back, not left to its lease
+
+
+def test_rings_of_either_kind_do_not_pile_up_where_nobody_takes_them(committed_db):
+    """Where every worker is busy for hours, a beat every few seconds would make the queue longer and longer."""
+    for job, most in (("work", queue.ENOUGH), ("beat", queue.MOST)):
+        for _ in range(2 * most):
+            ring(job)
+        assert queue.length() == most
 
 
 def done() -> int:

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from lsq_ops.admin import masking
-from lsq_ops.models import Account
+from lsq_ops.models import Account, DeletionRequest
 from lsq_ops.services import waiting
 from lsq_ops.templatetags.lsq_ops import (
     ago,
@@ -63,6 +63,13 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     return {"account": account, "sandbox_mode": settings.SANDBOX_MODE}
 
 
+def waiting_for(request: HttpRequest) -> list[DeletionRequest]:
+    """What waits for the one who looks; the menu's number and a page itself ask for it."""
+    if not hasattr(request, "lsq_waiting"):
+        request.lsq_waiting = waiting.waiting_for(request.user)  # type: ignore[attr-defined]
+    return request.lsq_waiting  # type: ignore[attr-defined]
+
+
 def environment(request: HttpRequest) -> tuple[str, str]:
     if settings.SANDBOX_MODE:
         return _("Sandbox"), "info"
@@ -110,7 +117,7 @@ def forms(request: HttpRequest) -> str:
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    count = len(waiting.waiting_for(request.user))
+    count = len(waiting_for(request))
     requests = _list("deletionrequest")
     on_mine = request.path == requests and request.GET.get("whose") == "waiting"
     return [

@@ -22,7 +22,7 @@ from lsq_ops.admin import difference_page, face, request_page
 from lsq_ops.admin.base import BaseAdmin, PlainList, by_post
 from lsq_ops.admin.request_dialogs import RequestDialogs
 from lsq_ops.models import DeletionRequest, RequestVersion
-from lsq_ops.services import items, sight, story, waiting
+from lsq_ops.services import items, sight, story
 from lsq_ops.services.may import Barred, valid_votes_of
 from lsq_ops.wording import lazy
 
@@ -41,7 +41,7 @@ class Whose(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         chosen = {
-            "waiting": lambda: queryset.filter(pk__in=[one.pk for one in waiting.waiting_for(request.user)]),
+            "waiting": lambda: queryset.filter(pk__in=[one.pk for one in face.waiting_for(request)]),
             "mine": lambda: queryset.filter(requester=request.user),
             "attention": lambda: queryset.filter(state=DeletionRequest.State.NEEDS_ATTENTION),
             "open": lambda: queryset.filter(state__in=DeletionRequest.open_states()),

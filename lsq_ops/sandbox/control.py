@@ -18,7 +18,7 @@ from .world import BULK_OWNER_ID, MOSTLY_SITE_VISITS, WELL_KNOWN, World
 PREFIX = "/__sandbox__/"
 # What a colleague in LeadSquared's web app could do meanwhile: methods of World that /world calls by name.
 HAPPENINGS = (
-    "add_activity", "edit_activity", "remove_activities", "remove_lead", "remove_tasks", "complete_tasks",
+    "add_activity", "add_task", "edit_activity", "remove_activities", "remove_lead", "remove_tasks", "complete_tasks",
     "move_tasks",
 )  # fmt: skip
 

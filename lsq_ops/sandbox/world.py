@@ -239,6 +239,13 @@ class World:
         others = (task_id for task_id in _first(self._rows(sql, ids[:1] or ("",))) if task_id not in set(ids))
         return [task_id for task_id, _ in zip(others, range(1), strict=False)]
 
+    def add_task(self, prospect_id: str, name: str, due: str, owner: str = cast.KEY_USER_ID) -> str:
+        """An open one; gives its id."""
+        row = (str(uuid.uuid4()), prospect_id.lower(), owner, 0, due, _now(), None, name, "", cast.TASK_KINDS[0])
+        with self._write() as db:
+            db.execute(f"INSERT INTO tasks VALUES ({_marks(row)})", row)
+        return row[0]
+
     def remove_tasks(self, ids: Iterable[str]) -> int:
         return self._for_ids("DELETE FROM tasks", ids)
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, F, Max, Min, Model, Q, QuerySet
+from django.utils import functional
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -32,6 +33,7 @@ from lsq_ops.models.timing import span
 from lsq_ops.wording import lazy, marked
 
 from . import budget, causes, doctor, notices, story, waiting
+from .may import valid_votes_of
 
 NOTHING_LOST = lazy("Nothing is lost.")
 LATELY = timedelta(days=1)  # failures that are counted
@@ -116,6 +118,12 @@ def lanes(account: Account | None) -> list[Lane]:
     ]
 
 
+def age(account: Account | None) -> float:
+    """Seconds that what could be done now has waited, the oldest of it in any lane."""
+    oldest = [lane.oldest for lane in lanes(account) if lane.oldest]
+    return max(0.0, (db_now() - min(oldest)).total_seconds()) if oldest else 0.0
+
+
 def _counted(since: F, *, timed: bool = True) -> dict[str, Any]:
     ready = Q(not_before__isnull=True) | Q(not_before__lte=db_now()) if timed else Q()
     later = {"later": Count("pk", filter=~ready), "next_at": Min("not_before", filter=~ready)} if timed else {}
@@ -148,8 +156,9 @@ def what_waits(account: Account | None) -> tuple[list[Waiting], int]:
     """(the open requests that stand longest in their state, with what comes next and when; how many there are)."""
     rows = DeletionRequest.objects.filter(account=account, state__in=DeletionRequest.open_states())
     rows = rows.exclude(state="draft")
-    first = rows.select_related("account").prefetch_related("versions").order_by("state_at")[:SHOWN]
-    return [Waiting(one, one.state_at, story.next_step(one)) for one in first], rows.count()
+    first = list(rows.select_related("account").prefetch_related("versions").order_by("state_at")[:SHOWN])
+    votes = valid_votes_of(one for one in first if one.state in story.VOTED_ON)
+    return [Waiting(one, one.state_at, story.next_step(one, votes.get(one.pk))) for one in first], rows.count()
 
 
 # --- The budget ---------------------------------------------------------------------------------------------
@@ -333,12 +342,16 @@ def _attention(account: Account | None) -> Iterator[Alarm]:
         )
 
 
+# Told where it is read: who only counts the alarms asks for none of it.
+said_of_lapsed = functional.lazy(story.lapsed, str)
+
+
 def _lapsed(account: Account | None) -> Iterator[Alarm]:
     for request in waiting.lapsed():
         if request.account == account:
             yield Alarm(
                 _("{request} waits: an approval lapsed").format(request=request),
-                story.lapsed(request),
+                said_of_lapsed(request),
                 _("what was not yet sent waits."),
                 press=_("Open {request}").format(request=request),
                 about=request,

@@ -173,5 +173,17 @@ def test_a_list_of_many_asks_no_more_than_one_of_few(world, name, person):
     assert len(many) <= len(few), "\n".join(many)
 
 
+@pytest.mark.parametrize("person", ["rita", "arun", "omar"])
+@pytest.mark.parametrize("page", ["admin:index", "operations", "operations_json"])
+def test_home_and_operations_ask_no_more_for_many_requests_than_for_few(world, page, person):
+    client = client_of(getattr(world, person))
+    requests(world, FEW)
+    client.get(reverse(page))
+    few = asked(client, reverse(page))
+    requests(world, MANY)
+    many = asked(client, reverse(page))
+    assert len(many) <= len(few), "\n".join(many)
+
+
 def test_every_list_is_tried():
     assert {model._meta.model_name for model in admin.site._registry} == set(ROWS) | FEW_ROWS

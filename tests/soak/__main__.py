@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.parts import deployment
+from lsq_ops.supervisor import ends_by_signal
 from tests import servers
 
 from . import picture
@@ -47,6 +48,7 @@ LATENCY = "20-80"  # milliseconds of each call
 
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
+    ends_by_signal()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lsq-ops-soak-", dir="/tmp")))
         mail = stack.enter_context(Sink())

@@ -1,11 +1,13 @@
 """Everybody at work, hour after hour: requests of every kind made, approved and looked after, files uploaded, leads and
-owners read anew, questions asked. What was deleted is entered once more, so that there is always as much to do."""
+owners read anew, questions asked. What was deleted is entered once more, so that there is always as much to do; and
+nobody adds to a queue that is behind, so that it shows what grows by itself."""
 
 import io
 import json
 import random
 import threading
 from collections import Counter
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -13,13 +15,15 @@ from urllib.request import Request, urlopen
 
 from django.db import connection
 
-from lsq_ops.models import DeletionRequest, RequestTarget, Task
-from lsq_ops.sandbox.world import BULK_OWNER_ID
-from lsq_ops.services import leads, talk, uploaded
+from lsq_ops.models import Account, DeletionRequest, RequestTarget
+from lsq_ops.sandbox.cast import KEY_USER_ID
+from lsq_ops.services import leads, operations, talk, uploaded
 from tests.chaos.process_people import People, settle_in
 
 ENTERED = (201, 202, 205, 208, 3001, 3002)  # each lead has at least FEWEST of each before anybody asks for it
 FEWEST = 4
+MANY = 50  # tasks: such a lead has those of an owner who left, whose list of 12,000 would be read for each request
+BEHIND = 15.0  # seconds that anything has waited, in whatever lane: the last ones go behind all others
 BETWEEN = 1.5  # seconds between two of the things that are no request
 LINES = 120  # of an uploaded file
 
@@ -37,9 +41,12 @@ class Sandbox:
 
     def enter(self, lead: str, rng: random.Random) -> None:
         """What was deleted of a lead is there again, as other records: somebody types it in twice."""
-        there = self.ask(f"counts?lead={lead}")["by_code"]
+        there = self.ask(f"counts?lead={lead}")
+        for number in range(FEWEST - there["open_tasks"]):
+            due = f"{datetime.now(UTC) + timedelta(days=number):%Y-%m-%d %H:%M:%S}"
+            self.ask("world", do="add_task", prospect_id=lead, name="Call back", due=due)
         for code in ENTERED:
-            for _ in range(FEWEST - there.get(str(code), 0)):
+            for _ in range(FEWEST - there["by_code"].get(str(code), 0)):
                 at = datetime.now(UTC) - timedelta(hours=rng.uniform(3, 250))
                 self.ask("world", do="add_activity", prospect_id=lead, code=code, created_on=f"{at:%Y-%m-%d %H:%M:%S}")
 
@@ -49,7 +56,8 @@ class Crew(People):
 
     def __init__(self, sandbox: Sandbox, seed: str, *, want: int) -> None:
         settle_in()
-        ids = sandbox.ask("world")["leads"]
+        counted = {lead: sandbox.ask(f"counts?lead={lead}") for lead in sandbox.ask("world")["leads"]}
+        ids = [lead for lead, there in counted.items() if there["open_tasks"] + there["completed_tasks"] < MANY]
         super().__init__(SimpleNamespace(lead_ids=lambda: ids), seed, want=want)  # type: ignore[arg-type]
         self.sandbox, self.mischief = sandbox, 0.0
         self.done: Counter[str] = Counter()
@@ -58,46 +66,41 @@ class Crew(People):
     def chosen(self, kind: str, rng: random.Random) -> tuple[str, list[str], dict[str, Any]]:
         """Leads that nobody works on; what a request would find gone is entered before."""
         busy = set(self._busy())
-        free, every = [lead for lead in self.leads if lead not in busy], self.leads
-        self.leads = free or every
-        try:
-            if kind == "tasks" and rng.random() < 0.5:
-                return "task", self._tasks_left_behind(rng), {}
-            for lead in (some := rng.sample(self.leads, min(len(self.leads), 3))):
-                self.sandbox.enter(lead, rng)
-            self.leads = some
-            return super().chosen(kind, rng)
-        finally:
-            self.leads = every
+        free = [lead for lead in self.leads if lead not in busy] or self.leads
+        at_hand = copy(self)  # other desks choose at the same time
+        at_hand.leads = rng.sample(free, min(len(free), 3))
+        for lead in at_hand.leads:
+            self.sandbox.enter(lead, rng)
+        return People.chosen(at_hand, kind, rng)
 
     def _busy(self) -> Any:
         open_now = DeletionRequest.objects.filter(state__in=DeletionRequest.open_states())
         return RequestTarget.objects.filter(version__request__in=open_now).values_list("lead_id", flat=True)
 
-    def _tasks_left_behind(self, rng: random.Random) -> list[str]:
-        """A few of the twelve thousand of an owner who left."""
-        there = Task.objects.filter(owner_id=BULK_OWNER_ID, gone_at__isnull=True).order_by("task_id")
-        ids = list(there.values_list("task_id", flat=True)[:400])
-        return rng.sample(ids, min(len(ids), rng.randint(1, 20)))
+    def _is_behind(self) -> bool:
+        return operations.age(Account.objects.get(current=True)) > BEHIND
 
     def round(self, number: int, rng: random.Random) -> None:
         """Each desk asks, where the chaos harness has one of them ask."""
-        if number and DeletionRequest.objects.filter(state__in=DeletionRequest.open_states()).count() < self.want:
+        open_now = DeletionRequest.objects.filter(state__in=DeletionRequest.open_states()).count()
+        if number and open_now < self.want:
             with self.brave():
                 self.ask(rng)
         super().round(number, rng)
 
     def ask(self, rng: random.Random) -> None:
-        super().ask(rng)
-        self.done["requests"] += 1
+        if not self._is_behind():
+            super().ask(rng)
+            self.done["requests"] += 1
 
     def rest(self) -> None:
         rng = random.Random(f"{self.seed} rest")
         while not self.over.wait(BETWEEN):
             what = rng.choices((self.upload, self.refresh, self.owner, self.question), (4, 4, 1, 3))[0]
             with self.brave():
-                what(rng)
-                self.done[what.__name__] += 1
+                if not self._is_behind():
+                    what(rng)
+                    self.done[what.__name__] += 1
         connection.close()
 
     def upload(self, rng: random.Random) -> None:
@@ -110,9 +113,8 @@ class Crew(People):
         leads.refresh(self.who("rita"), rng.sample(self.leads, 5))
 
     def owner(self, rng: random.Random) -> None:
-        owners = Task.objects.exclude(owner_id="").values_list("owner_id", flat=True).distinct()[:20]
-        if owners:
-            leads.refresh_owner(self.who("rita"), rng.choice(list(owners)))
+        """Whose list of tasks comes and goes with the requests."""
+        leads.refresh_owner(self.who("rita"), KEY_USER_ID)
 
     def question(self, rng: random.Random) -> None:
         """On a request that waits, so that others get a mail."""

@@ -75,7 +75,7 @@ class Gauges:
             processes=list(family(self.up)),
             pages_ms={name: round(self._look(path), 1) for name, path in self._pages().items()},
             call_ms=self._call(),
-            queue_age=round(_age(account), 1),
+            queue_age=round(operations.age(account), 1),
             rings=operations.rings() or 0,
             open_requests=DeletionRequest.objects.filter(state__in=DeletionRequest.open_states()).count(),
             mails_sent=Notice.objects.filter(sent_at__isnull=False).count(),
@@ -159,12 +159,6 @@ def _rss_mb(pid: int) -> float:
 
 
 # --- Tables -------------------------------------------------------------------------------------------------
-
-
-def _age(account: Account) -> float:
-    """Seconds that what could be done now has waited, the oldest of it."""
-    oldest = [lane.oldest for lane in operations.lanes(account) if lane.oldest]
-    return max(0.0, (db_now() - min(oldest)).total_seconds()) if oldest else 0.0
 
 
 def _rows() -> Iterator[tuple[str, int]]:
