@@ -141,6 +141,8 @@ class Soak:
         """Until there were enough calls, or the time is over, or somebody presses Ctrl-C."""
         try:
             self.crew.bring_in()
+            self.crew.wait_until_read(READY_WITHIN)
+            self.begun = self.gauges.begun = time.monotonic()  # a mirror that fills is no work that goes on for hours
             self.crew.start()
             while not self.samples or not self._enough(self.samples[-1]):
                 due = time.monotonic() + self.options.every

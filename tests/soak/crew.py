@@ -6,6 +6,7 @@ import io
 import json
 import random
 import threading
+import time
 from collections import Counter
 from copy import copy
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from urllib.request import Request, urlopen
 
 from django.db import connection
 
-from lsq_ops.models import Account, DeletionRequest, RequestTarget
+from lsq_ops.models import Account, ActivitySnapshot, DeletionRequest, RequestTarget
 from lsq_ops.sandbox.cast import KEY_USER_ID
 from lsq_ops.services import leads, operations, talk, uploaded
 from tests.chaos.process_people import People, settle_in
@@ -79,6 +80,12 @@ class Crew(People):
 
     def _is_behind(self) -> bool:
         return operations.age(Account.objects.get(current=True)) > BEHIND
+
+    def wait_until_read(self, seconds: float) -> None:
+        """Until the leads that were brought in are read; but not longer than so."""
+        until = time.monotonic() + seconds
+        while ActivitySnapshot.objects.filter(read_at__isnull=True).exists() and time.monotonic() < until:
+            time.sleep(0.5)
 
     def round(self, number: int, rng: random.Random) -> None:
         """Each desk asks, where the chaos harness has one of them ask."""
