@@ -1576,6 +1576,23 @@ KEEPING = [
     ),
 ]
 
+MEASURING = [
+    Mistake(
+        "beats-pile-up-behind-busy-workers",
+        "lsq_ops/queue.py",
+        """if broker.queue_size() >= (ENOUGH if job == "work" else MOST):""",
+        """if job == "work" and broker.queue_size() >= ENOUGH:""",
+        ("tests/test_queue.py::test_rings_of_either_kind_do_not_pile_up_where_nobody_takes_them",),
+    ),
+    Mistake(
+        "a-benchmark-that-was-not-run-is-met",
+        "benchmarks/all.py",
+        """yield Row(*about, "–", NOT_RUN)""",
+        """yield Row(*about, "–", MET)""",
+        ("tests/test_benchmarks.py::test_what_was_not_run_or_broke_is_not_met",),
+    ),
+]
+
 MISTAKES: tuple[Mistake, ...] = (
     *STATE_MACHINES,
     *AUDIT_CHAIN,
@@ -1594,4 +1611,5 @@ MISTAKES: tuple[Mistake, ...] = (
     *PAGES,
     *UPLOADS,
     *KEEPING,
+    *MEASURING,
 )

@@ -53,6 +53,8 @@ def test_what_a_colleague_does_meanwhile(caller, sandbox):
     sandbox.control("world", do="edit_activity", activity_id=new["result"], note="changed")
     rows = {row["Id"]: row for row in caller.activities(ASHA, 0, 100, 201)}
     assert {"Key": "NotableEventDescription", "Value": "changed"} in rows[new["result"]]["Data"]
+    task = sandbox.control("world", do="add_task", prospect_id=ASHA, name="Call back", due="2026-01-02 10:00:00")
+    assert sandbox.world.tasks({"id": task["result"]})[0][0]["lead"] == ASHA
     sandbox.control("world", do="remove_lead", prospect_id=ASHA)
     assert not sandbox.world.has_lead(ASHA)
 
