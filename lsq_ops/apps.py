@@ -13,7 +13,7 @@ class LsqOpsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from lsq_ops import checks  # noqa: F401  (registers the system checks)
+        from lsq_ops import checks, checks_stores, checks_web  # noqa: F401  (registers the system checks)
 
         pre_migrate.connect(_drop_guards, sender=self)
         post_migrate.connect(_install_guards, sender=self)

@@ -126,7 +126,7 @@ def keys_as_given(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 def _misread() -> Iterator[CheckMessage]:
-    for name in ("LSQ_ACCESS_KEY", "LSQ_SECRET_KEY"):
+    for name in ("LSQ_ACCESS_KEY", "LSQ_SECRET_KEY", "SECRET_KEY", "AUDIT_KEY"):
         given = os.environ.get(name, "")
         if given and f"{name}_FILE" not in os.environ and given != getattr(settings, name):
             yield Error(

@@ -12,7 +12,8 @@ from lsq_ops.sandbox import SANDBOX_ACCESS_KEY, SANDBOX_SECRET_KEY
 from portal import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environment.Environment(Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env"))
+ENV_FILE = Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env")
+env = environment.Environment(ENV_FILE)
 
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "data")))
 DEBUG = env.flag("DEBUG")
@@ -106,6 +107,10 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "portal.headers.MoreHeaders",
+    # Above all that may answer by itself, so that refusals and files have these headers too.
+    "csp.middleware.CSPMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -114,8 +119,6 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "lsq_ops.admin.gate.Gate",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "csp.middleware.CSPMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -235,12 +238,17 @@ Q_CLUSTER = {
 # --- What browsers and proxies are told ------------------------------------------------------------------
 
 _https = PUBLIC_URL.startswith("https://")
-SESSION_COOKIE_NAME = "lsq_ops_session"
+# A browser takes a __Host- cookie only over HTTPS and from this very host: no neighbour under the same domain sets it.
+_of_this_host = "__Host-" if _https else ""
+SESSION_COOKIE_NAME = f"{_of_this_host}lsq_ops_session"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 SESSION_COOKIE_AGE = 12 * 3600  # as session_longest in timing.py; lsq_ops/admin/gate.py ends idle ones sooner
-CSRF_COOKIE_NAME = "lsq_ops_csrf"
+CSRF_COOKIE_NAME = f"{_of_this_host}lsq_ops_csrf"
+CSRF_COOKIE_HTTPONLY = True  # scripts take the token out of the form
+CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_HSTS_SECONDS = 30 * 24 * 3600 if _https else 0
 X_FRAME_OPTIONS = "DENY"
@@ -259,6 +267,8 @@ CONTENT_SECURITY_POLICY = {
         "script-src": ["'self'", "'unsafe-eval'"],  # Unfold's Alpine evaluates its attributes
         "style-src": ["'self'", "'unsafe-inline'"],
         "img-src": ["'self'", "data:"],
+        "frame-src": ["'none'"],
+        "worker-src": ["'none'"],
         "object-src": ["'none'"],
         "base-uri": ["'none'"],
         "form-action": ["'self'"],
@@ -272,6 +282,7 @@ if CONTENTS_KEPT_DAYS < 0:
 UPLOAD_CAP = 200 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024  # form fields; pasted ids are at most a few MB
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
+DATA_UPLOAD_MAX_NUMBER_FILES = 10
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 
 STATIC_URL = "static/"

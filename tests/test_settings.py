@@ -195,6 +195,7 @@ PRODUCTION = KEYS | {
     "LSQ_ACCESS_KEY": MADE_UP,
     "PUBLIC_URL": "https://ops.example.com",
     "TRUSTED_PROXIES": "10.0.0.1",
+    "EMAIL_URL": "smtp+tls://user:password@mail.example.com:587",
 }
 
 
