@@ -6,7 +6,7 @@ import logging
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from lsq_ops.services import receiving
+from lsq_ops.services import receiving, throttles
 
 CAP = 65_536
 log = logging.getLogger(__name__)
@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 @csrf_exempt
 def receive(request: HttpRequest, token: str) -> HttpResponse:
     """Any method, any content type, with or without a body (HEAD and empty POSTs are handshakes)."""
-    body = _body(request)
-    if request.method == "POST" and body:
+    looked_up = request.method == "POST" and throttles.may_look_up(token, request.META.get("REMOTE_ADDR"))
+    if looked_up and (body := _body(request)):
         try:
             receiving.receive(token, body, request.headers.get("Content-Type", ""))
         except Exception:

@@ -94,6 +94,14 @@ def no_network() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def nobody_was_here() -> None:
+    """What an earlier test cost as a stranger does not count."""
+    from lsq_ops.services import throttles
+
+    throttles.forget()
+
+
 # --- Databases -------------------------------------------------------------------------------------------
 
 

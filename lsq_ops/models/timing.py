@@ -32,6 +32,12 @@ class Timing:
     factor_fresh: int = 10 * MINUTE  # a second factor counts for a vote on a high request
     sign_in_tries: int = 5  # wrong ones, of one name from one address
     sign_in_blocked: int = 15 * MINUTE
+    # What strangers may cost: (so many at once, so many a second after that); see services/throttles.py.
+    wrong_tries_of_address: tuple[int, float] = (100, 100 / (15 * MINUTE))
+    strangers_of_address: tuple[int, float] = (50, 5)  # webhooks to unknown addresses that the database is asked about
+    strangers_of_all: tuple[int, float] = (500, 50)
+    arrivals_of_body: tuple[int, float] = (20, 2)  # the same body at the same webhook address
+    arrivals_of_token: tuple[int, float] = (200, 20)
     session_idle: int = 8 * HOUR
     session_idle_privileged: int = HOUR  # approvers, operators, policy admins
     session_longest: int = 12 * HOUR

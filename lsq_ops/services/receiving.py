@@ -17,6 +17,7 @@ from django.db.models import QuerySet
 from lsq_ops.models import Attempt, DeletionCall, DeletionRequest, WebhookReceipt, audited, db_now, record
 from lsq_ops.queue import ring
 
+from . import throttles
 from .running import token_hash
 from .verifying import contradiction, heard
 
@@ -29,13 +30,17 @@ log = logging.getLogger(__name__)
 
 def receive(token: str, body: bytes, content_type: str) -> None:
     """Keep the body as a receipt of its attempt, and ring. An unknown token leaves no row."""
-    attempt = Attempt.of_token(token_hash(token))
+    hashed = token_hash(token)
+    attempt = Attempt.of_token(hashed)
     if attempt is None:
         log.info("webhook for an unknown token")
         return
     pk, request_id = attempt
     kept, now = body[:KEPT_BYTES], db_now()
-    if WebhookReceipt.keep(pk, hashlib.sha256(kept).hexdigest(), kept, content_type[:200], now, PER_ATTEMPT):
+    body_hash = hashlib.sha256(kept).hexdigest()
+    if not throttles.may_keep(hashed, body_hash):
+        return
+    if WebhookReceipt.keep(pk, body_hash, kept, content_type[:200], now, PER_ATTEMPT):
         _ring(request_id)
 
 

@@ -5,7 +5,6 @@ Order of life: start, next_call, send (look again, check, open the attempt, send
 
 import hashlib
 import json
-import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,7 +33,7 @@ from lsq_ops.models import (
 from lsq_ops.queue import ring
 from lsq_ops.wording import lazy
 
-from . import accounts, approval, budget, holds, notices, policy, preview, reading, settling, story, verifying
+from . import accounts, approval, budget, holds, notices, policy, preview, reading, settling, story, tokens, verifying
 from .answering import keep_answer
 from .may import Barred, enough, valid_votes
 
@@ -265,7 +264,7 @@ def _send(call: DeletionCall) -> None:
 
 def open_attempt(call: DeletionCall) -> tuple[Attempt, bytes]:
     """The row that says "about to be sent", and the very bytes. Raises Wait or LostRace; then nothing was written."""
-    token = secrets.token_urlsafe(32)
+    token = tokens.make()
     try:
         # LeadSquared can't be asked what it was sent: a power cut right behind the send must leave the row.
         with durable(), audited():

@@ -49,7 +49,7 @@ def test_without_a_receipt_it_is_read_once_more_and_nothing_has_changed(world):
 
 def test_with_a_receipt_and_all_gone_it_is_not_read_again(world, settings, monkeypatch):
     settings.PUBLIC_URL = "http://127.0.0.1:9"
-    monkeypatch.setattr(running.secrets, "token_urlsafe", lambda size: "token")
+    monkeypatch.setattr(running.tokens, "make", lambda: "token")
     request, _ = one_call(world)
     drain()
     receiving.receive("token", b'{"Status":"Success"}', "application/json")

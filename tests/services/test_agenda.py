@@ -38,7 +38,7 @@ def test_a_reading_that_the_worker_stumbles_over_is_given_up_after_its_tries(wor
 
 def test_a_webhook_that_the_worker_stumbles_over_stops_nothing_else(world, monkeypatch, settings, caplog):
     settings.PUBLIC_URL = "http://127.0.0.1:9"
-    monkeypatch.setattr(running.secrets, "token_urlsafe", lambda size: "token")
+    monkeypatch.setattr(running.tokens, "make", lambda: "token")
     request, _ = one_call(world)
     drain()
     receiving.receive("token", b'{"Status":"Success"}', "application/json")

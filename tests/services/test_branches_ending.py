@@ -176,7 +176,7 @@ def test_what_was_accepted_is_only_read_on_however_long_the_grace_is_over(world,
 def question(world, monkeypatch, settings):
     """A call without a clear answer whose grace is over, and an operator's proposal to send it again."""
     settings.PUBLIC_URL = "http://127.0.0.1:9"
-    monkeypatch.setattr(running.secrets, "token_urlsafe", lambda size: f"token-{sends(world)}")
+    monkeypatch.setattr(running.tokens, "make", lambda: f"token-{sends(world)}")
     timed(monkeypatch, grace=0, read_schedule=(600,), read_then_every=600)
     request, call = unclear(world)
     assert to_the_end(world, request).state == "needs_attention"
@@ -247,7 +247,7 @@ def test_a_second_send_that_is_stopped_says_that_the_first_one_took_too_much(wor
 
 def test_a_webhook_that_told_of_success_where_a_part_stayed_is_shown(world, monkeypatch, settings):
     settings.PUBLIC_URL = "http://127.0.0.1:9"
-    monkeypatch.setattr(running.secrets, "token_urlsafe", lambda size: "token-0")
+    monkeypatch.setattr(running.tokens, "make", lambda: "token-0")
     request, call = sent(world, effect="keep_20_percent")
     receiving.receive("token-0", SUCCESS, "application/json")
     a_day_after_the_send()
@@ -333,7 +333,7 @@ def test_what_was_looked_at_already_is_not_looked_at_again(world):
 
 def test_two_workers_draw_the_conclusions_of_a_receipt_once(world, monkeypatch, settings):
     settings.PUBLIC_URL = "http://127.0.0.1:9"
-    monkeypatch.setattr(running.secrets, "token_urlsafe", lambda size: "token-0")
+    monkeypatch.setattr(running.tokens, "make", lambda: "token-0")
     sent(world)
     receiving.receive("token-0", SUCCESS, "application/json")
     first, second = (WebhookReceipt.objects.select_related("attempt").get() for _ in range(2))
@@ -344,7 +344,7 @@ def test_two_workers_draw_the_conclusions_of_a_receipt_once(world, monkeypatch, 
 
 def test_of_a_long_body_the_beginning_is_kept(world, monkeypatch, settings):
     settings.PUBLIC_URL = "http://127.0.0.1:9"
-    monkeypatch.setattr(running.secrets, "token_urlsafe", lambda size: "token-0")
+    monkeypatch.setattr(running.tokens, "make", lambda: "token-0")
     sent(world)
     for end in (b"one", b"another"):
         receiving.receive("token-0", b"x" * receiving.KEPT_BYTES + end, "text/plain")
@@ -354,7 +354,7 @@ def test_of_a_long_body_the_beginning_is_kept(world, monkeypatch, settings):
 
 def test_a_webhook_that_another_worker_took_while_it_was_being_read_has_it_read_once_more(world, monkeypatch, settings):
     settings.PUBLIC_URL = "http://127.0.0.1:9"
-    monkeypatch.setattr(running.secrets, "token_urlsafe", lambda size: "token-0")
+    monkeypatch.setattr(running.tokens, "make", lambda: "token-0")
     request, call = sent(world, effect="nothing")
     read = reading.perform
 
@@ -375,7 +375,7 @@ def test_a_webhook_that_another_worker_took_while_it_was_being_read_has_it_read_
 def test_the_same_body_twice_at_once_is_one_receipt_with_a_count(world, monkeypatch, settings):
     """Both looked before either had written; the database lets one of them in."""
     settings.PUBLIC_URL = "http://127.0.0.1:9"
-    monkeypatch.setattr(running.secrets, "token_urlsafe", lambda size: "token-0")
+    monkeypatch.setattr(running.tokens, "make", lambda: "token-0")
     sent(world)
     receiving.receive("token-0", SUCCESS, "application/json")
     monkeypatch.setattr(WebhookReceipt, "_insert_if_new", lambda receipt, most: receipt.save() or True)

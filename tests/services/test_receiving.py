@@ -33,7 +33,7 @@ def known_tokens(world, monkeypatch, settings):
     """token-0, token-1, … in the order of the attempts; LeadSquared's own webhooks reach nobody."""
     settings.PUBLIC_URL = "http://127.0.0.1:9"
     numbers = count()
-    monkeypatch.setattr(running.secrets, "token_urlsafe", lambda size: f"token-{next(numbers)}")
+    monkeypatch.setattr(running.tokens, "make", lambda: f"token-{next(numbers)}")
     world.sandbox.faults.set("delay", 0)
     read_when_told(monkeypatch)
 
