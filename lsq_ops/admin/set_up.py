@@ -24,7 +24,9 @@ from lsq_ops.wording import lazy
 def page(request: HttpRequest) -> HttpResponse:
     account = face.current_account(request)
     findings, tiers = set_up.findings(), policies.coverage()
-    red = sum(finding.state == doctor.WRONG for finding in findings) + sum(one.spare < 0 for one in tiers)
+    red = sum(finding.state in (doctor.WRONG, doctor.UNKNOWN) for finding in findings) + sum(
+        one.spare < 0 for one in tiers
+    )
     context = {
         "findings": findings,
         "red": red + (account is None or account.tested_at is None),

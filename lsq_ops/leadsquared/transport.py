@@ -13,6 +13,7 @@ import socket
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,6 +42,7 @@ class _Exchange:
     wrote: bool = False
     status: int | None = None
     body: bytes = b""
+    date: str = ""
 
     def left(self) -> float:
         """Seconds to the deadline; TimeoutError after it."""
@@ -153,6 +155,7 @@ class Transport:
         self._body_cap = body_cap
         self._verify: bool | str = True
         self._adapter = _Adapter(max_retries=0)
+        self.apart: float | None = None  # seconds that its clock was ahead of ours, by the last answer's Date
 
     def __repr__(self) -> str:
         return f"<Transport {self.host}>"
@@ -186,6 +189,7 @@ class Transport:
             if fresh:
                 adapter.close()
         seconds, message = time.monotonic() - clock, self._without_keys(answer.message)
+        self.apart = _apart(exchange.date, started + seconds / 2)
         return replace(answer, message=message, seconds=seconds, started=started, finished=time.time())
 
     def _request(
@@ -203,6 +207,7 @@ class Transport:
         response = adapter.send(request, stream=True, timeout=self._timeouts, verify=self._verify)
         try:
             exchange.status = response.status_code
+            exchange.date = response.headers.get("Date", "")
             exchange.body = _read(response.raw, self._body_cap)
         finally:
             response.close()
@@ -211,6 +216,14 @@ class Transport:
         for key in filter(None, self._keys.values()):
             message = message.replace(key, "(key)")
         return message
+
+
+def _apart(date: str, here: float) -> float | None:
+    """A Date header has whole seconds: the moment was half a second later, give or take as much."""
+    try:
+        return parsedate_to_datetime(date).timestamp() + 0.5 - here
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def _read(raw: urllib3.HTTPResponse, cap: int) -> bytes:

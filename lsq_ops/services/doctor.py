@@ -5,9 +5,10 @@ import json
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from urllib.request import Request, urlopen
 
 from django.conf import settings
@@ -16,6 +17,7 @@ from django.db import DatabaseError, connection
 from django.db.models import Max
 from django.utils.translation import gettext as _
 
+from lsq_ops import checks_stores
 from lsq_ops.health import migrations_wait
 from lsq_ops.models import (
     AuditAnchor,
@@ -32,19 +34,21 @@ from lsq_ops.models import (
 from lsq_ops.models.timing import span
 from lsq_ops.wording import marked
 
-from . import accounts, anchors, erasure, policies, preview
+from . import accounts, anchors, doctor_https, erasure, policies, preview, proofs
 from .may import Barred
 
-OK, WARNING, WRONG = "ok", "warning", "wrong"
+OK, WARNING, WRONG, UNKNOWN = "ok", "warning", "wrong", "unknown"
 FREE_LEAST = 2 * 1024**3  # bytes
 CLOCK_MOST = 2.0  # seconds
+ITS_CLOCK_MOST = 60.0  # seconds; LeadSquared's, whose answers name whole ones
 ENDED = 50  # requests that are over, the newest, whose digests are computed again
 PATIENCE = 10  # seconds that our own address may take
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. `state`: ok, warning or wrong; `do`: the way out, "" where all is well."""
+    """One thing that was looked at. `state`: ok, warning, wrong, or unknown where it could not be looked at; `do`: the
+    way out, "" where all is well."""
 
     name: str
     state: str
@@ -55,9 +59,10 @@ class Finding:
 Check = Callable[[], Iterator[Finding]]
 
 
-def examine(only: str = "") -> Iterator[Finding]:
-    """Everything in turn, or what is named `only`; what can't be looked at is a finding itself."""
-    for name, check in CHECKS.items():
+def examine(only: str = "", everything: bool = False) -> Iterator[Finding]:
+    """Each check in turn, or the one that is named `only`; what can't be looked at is a finding itself. With
+    `everything` what is else looked at by samples is looked at whole, which takes its time."""
+    for name, check in {**CHECKS, **(THOROUGH if everything else {})}.items():
         if only and name != only:
             continue
         try:
@@ -66,7 +71,13 @@ def examine(only: str = "") -> Iterator[Finding]:
             how = (
                 _("Is the database reachable and migrated?") if isinstance(error, DatabaseError) else _("See the log.")
             )
-            yield Finding(name, WRONG, _("Could not be looked at: {name}.").format(name=type(error).__name__), how)
+            yield Finding(name, UNKNOWN, _("Could not be looked at: {name}.").format(name=type(error).__name__), how)
+
+
+def exit_code(findings: Iterable[Finding]) -> int:
+    """0: nothing is wrong, though there may be warnings; 1: something is; 2: something could not be looked at."""
+    states = {finding.state for finding in findings}
+    return 1 if WRONG in states else 2 if UNKNOWN in states else 0
 
 
 def _settings() -> Iterator[Finding]:
@@ -105,6 +116,8 @@ def _guards() -> Iterator[Finding]:
 
 
 def _worker() -> Iterator[Finding]:
+    for warning in checks_stores.one_machine(None, databases=["default"]):
+        yield Finding("worker", WRONG, f"{warning.id}: {warning.msg}", warning.hint or "")
     newest = Beat.newest("worker")
     if newest is None:
         yield Finding("worker", WRONG, _("No worker was ever seen."), _("Start one: ./dev up, or manage.py worker."))
@@ -124,7 +137,7 @@ def _worker() -> Iterator[Finding]:
 def _leadsquared() -> Iterator[Finding]:
     account = accounts.current_account()
     try:
-        facts = accounts.whose_keys(account)
+        facts, apart = accounts.keys_and_clock(account)
     except Barred as no:
         yield Finding("leadsquared", WRONG, str(no), _("Then press Test connection in the portal, under Account."))
         return
@@ -148,8 +161,19 @@ def _leadsquared() -> Iterator[Finding]:
         )
     else:
         yield Finding(
-            "leadsquared", OK, _("It answers; the key's role is {role}.").format(role=facts.role or "not told")
+            "leadsquared", OK, _("It answers; the key's role is {role}.").format(role=facts.role or _("not told"))
         )
+    if apart is not None:
+        yield _its_clock(apart)
+
+
+def _its_clock(apart: float) -> Finding:
+    if abs(apart) <= ITS_CLOCK_MOST:
+        return Finding("leadsquared", OK, _("Its clock is {apart:.1f} s from this machine's.").format(apart=abs(apart)))
+    says = _("Its clock is {apart:.0f} s {way} of this machine's: windows would end too early or too late.")
+    way = _("ahead") if apart > 0 else _("behind")
+    do = _("Let this machine and the database's follow a time server; if they do, tell LeadSquared's support.")
+    return Finding("leadsquared", WARNING, says.format(apart=abs(apart), way=way), do)
 
 
 def _clock() -> Iterator[Finding]:
@@ -292,13 +316,46 @@ def _anchors() -> Iterator[Finding]:
         yield Finding("anchors", OK, _("The last one is of event {seq:,}.").format(seq=newest.seq))
 
 
-def _digests() -> Iterator[Finding]:
+def _https() -> Iterator[Finding]:
+    """As visitors see it."""
+    found = list(doctor_https.troubles())
+    for says, do in found:
+        yield Finding("https", WRONG, says, do)
+    if not found:
+        where = settings.PUBLIC_URL if settings.PUBLIC_URL.startswith("https://") else ""
+        on = _("{url} answers over HTTPS, and holds browsers to it.").format(url=where)
+        yield Finding("https", OK, on if where else _("Nobody is told to come from elsewhere."))
+
+
+def _hashes(everything: bool = False) -> Iterator[Finding]:
+    """What was kept beside its hash; a sample, or every row."""
+    for outcome in proofs.again(everything):
+        if outcome.wrong:
+            named = ", ".join(outcome.wrong[: proofs.NAMED])
+            says = _("{of}: {wrong} of {count} are not what their hashes say (rows {named}).")
+            says = says.format(of=outcome.of.capitalize(), wrong=len(outcome.wrong), count=outcome.count, named=named)
+            do = _("Keep a copy of the database, ask who wrote into it, and run manage.py verify_audit.")
+            yield Finding("hashes", WRONG, says, do)
+        else:
+            says = _("{of}: {count} computed again, all fit.")
+            yield Finding("hashes", OK, says.format(of=outcome.of.capitalize(), count=f"{outcome.count:,}"))
+
+
+def _all_hashes() -> Iterator[Finding]:
+    return _hashes(everything=True)
+
+
+def _all_digests() -> Iterator[Finding]:
+    return _digests(last=None)
+
+
+def _digests(last: int | None = ENDED) -> Iterator[Finding]:
     """What people approved, computed again from the rows: of every open request, and of the last ones that ended."""
     submitted = DeletionRequest.objects.filter(account__current=True, versions__submitted_at__isnull=False).distinct()
     open_ones = submitted.filter(state__in=DeletionRequest.open_states()).order_by("pk")
-    ended = submitted.exclude(state__in=DeletionRequest.open_states()).order_by("-pk")[:ENDED]
+    ended = submitted.exclude(state__in=DeletionRequest.open_states()).order_by("-pk")[:last]
     count = 0
-    for request in [*open_ones, *ended]:
+    for request in chain(open_ones, ended.iterator(chunk_size=100)):
         version = request.version
         if not version.digest or version.calls.filter(body__text="").exists():
             continue
@@ -358,11 +415,15 @@ CHECKS: dict[str, Check] = {
     marked("leadsquared"): _leadsquared,
     marked("clock"): _clock,
     marked("webhook"): _webhook,
+    marked("https"): _https,
     marked("disk"): _disk,
     marked("trail"): _trail,
     marked("anchors"): _anchors,
     marked("digests"): _digests,
+    marked("hashes"): _hashes,
     marked("erasures"): _erasures,
     marked("people"): _people,
     marked("mail"): _mail,
 }
+# In place of those: every row.
+THOROUGH: dict[str, Check] = {"digests": _all_digests, "hashes": _all_hashes}

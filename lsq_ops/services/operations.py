@@ -408,7 +408,7 @@ def _looked_at(account: Account | None) -> Iterator[Alarm]:
     """What the doctor finds with a quick look, where it is more than untidy."""
     for name in ("trail", "anchors", "erasures", "disk"):
         for finding in doctor.examine(name):
-            if finding.state == doctor.WRONG:
+            if finding.state in (doctor.WRONG, doctor.UNKNOWN):
                 yield Alarm(
                     _("{name}: not as it should be").format(name=finding.name.capitalize()),
                     finding.says,
