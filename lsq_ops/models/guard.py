@@ -53,7 +53,7 @@ def never(table: str, event: str) -> Guard:
 def new_key(table: str, *keys: str) -> Guard:
     """INSERT OR REPLACE removes the row it meets without firing a delete trigger, so an existing key is refused."""
     taken = " OR ".join(
-        f"EXISTS (SELECT 1 FROM {table} x WHERE {' AND '.join(part.strip() for part in key.split(','))})"
+        f"EXISTS (SELECT 1 FROM {table} x WHERE {' AND '.join(part.strip() for part in key.split(','))})"  # nosec B608 # the guards' own words
         for key in keys
     )
     return Guard(table, "INSERT", "new_key", taken, f"{table}: this row exists already")

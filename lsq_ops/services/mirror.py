@@ -250,7 +250,7 @@ def _upsert(
     names = [column.attname for column in columns]
     news = [f"{name} = excluded.{name}" for name in names[len(key) :] if name not in keep]
     insert = f"INSERT INTO {model._meta.db_table} ({', '.join(names)})"
-    update = f"ON CONFLICT ({', '.join(names[: len(key)])}) DO UPDATE SET {', '.join(news)}"
+    update = f"ON CONFLICT ({', '.join(names[: len(key)])}) DO UPDATE SET {', '.join(news)}"  # nosec B608 # the models' own columns
     rows = list({row[: len(key)]: row for row in rows}.values())  # PostgreSQL takes each once in a statement
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
@@ -262,7 +262,7 @@ def _upsert(
             types = [column.rel_db_type(connection) if column.is_relation else column.db_type(connection)
                      for column in columns]  # fmt: skip
             shape = ", ".join(f"{name} {kind}" for name, kind in zip(names, types, strict=True))
-            statement = f"{insert} SELECT * FROM jsonb_to_recordset(%s::jsonb) AS rows({shape}) {update}"  # noqa: S608
+            statement = f"{insert} SELECT * FROM jsonb_to_recordset(%s::jsonb) AS rows({shape}) {update}"  # noqa: S608  # nosec B608 # the models' own columns
             at = names.index("raw")
             plain = [*names[:at], *names[at + 1 :]]
             given = [

@@ -45,7 +45,7 @@ DEMO = (
     ("pia", "Pia", "Novak", (POLICY_ADMIN,), ""),
     ("vera", "Vera", "Lind", (), ""),
 )
-DEMO_PASSWORD = "try-the-sandbox"  # noqa: S105 (the sandbox's people, who can reach nothing real)
+DEMO_PASSWORD = "try-the-sandbox"  # noqa: S105 (the sandbox's people, who can reach nothing real)  # nosec B105 # the sandbox's people, who reach nothing real
 
 
 def setup_roles() -> None:

@@ -1,15 +1,34 @@
 """The doctor finds what ails, one finding for each, and says what to do."""
 
+import hashlib
 import json
+import re
+import time
 from collections import namedtuple
 from datetime import timedelta
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler
 from unittest.mock import patch
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import DatabaseError, connection
 
-from lsq_ops.models import Account, AuditAnchor, AuditHead, Beat, TrailCheck, db_now, guards
+from lsq_ops.models import (
+    Account,
+    Attempt,
+    AuditAnchor,
+    AuditHead,
+    Beat,
+    CallBody,
+    ItemContent,
+    KeptNeighbour,
+    SnapshotContent,
+    TrailCheck,
+    WebhookReceipt,
+    db_now,
+    guards,
+)
 from lsq_ops.services import anchors, doctor, trail
 
 Usage = namedtuple("Usage", "total used free")
@@ -64,11 +83,11 @@ def test_a_missing_guard_is_named(world):
 
 
 def test_keys_of_another_account_and_a_pause_are_told_apart(world):
-    assert states("leadsquared") == ["ok"]
+    assert states("leadsquared") == ["ok", "ok"]
     Account.objects.update(paused_at=db_now(), paused_by="omar", pause_reason="Month's end.")
-    assert said("leadsquared") == [("warning", "It answers, but the account is paused, by omar: Month's end.")]
+    assert said("leadsquared")[0] == ("warning", "It answers, but the account is paused, by omar: Month's end.")
     Account.objects.update(org_id="another")
-    ((state, says),) = said("leadsquared")
+    (state, says), _ = said("leadsquared")
     assert state == "wrong" and "another account" in says
 
 
@@ -82,6 +101,15 @@ def test_clocks_that_differ_are_told_of(world):
     with patch.object(doctor, "db_now", lambda: db_now() - timedelta(seconds=90)):
         ((state, says),) = said("clock")
     assert state == "warning" and "90." in says
+
+
+def test_leadsquareds_clock_is_read_from_its_answer(world, monkeypatch):
+    later = formatdate(time.time() + 3600, usegmt=True)
+    monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda handler, timestamp=None: later)
+    _, (state, says) = said("leadsquared")
+    assert state == "warning" and re.search(r"(3599|36\d\d) s ahead", says)
+    monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda handler, timestamp=None: "no date")
+    assert states("leadsquared") == ["ok"]
 
 
 def test_a_report_that_does_not_come_back_is_told_of(world, settings):
@@ -126,9 +154,78 @@ def test_a_row_that_no_longer_fits_its_digest_is_told_of(world):
     )
 
 
+def spoil(model, **values):
+    row = model.objects.order_by("-pk").first()
+    model.objects.filter(pk=row.pk).update(**values)
+    return row.pk
+
+
+def test_what_is_stored_beside_its_hash_is_computed_again(world):
+    request = world.pending()
+    call = request.version.calls.first()
+    attempt = Attempt.objects.create(
+        account=request.account, request=request, version=request.version, call=call, number=1, digest="",
+        body_hash=call.body_hash, token_hash="t", state="accepted", intent_at=db_now(), lease_until=db_now(),
+    )  # fmt: skip
+    WebhookReceipt.keep(attempt.pk, hashlib.sha256(b"{}").hexdigest(), b"{}", "", db_now(), 20)
+    for everything in (False, True):
+        found = list(doctor.examine("hashes", everything))
+        assert {one.state for one in found} == {"ok"} and len(found) == 5
+        assert not any(" 0 computed" in one.says for one in found), found
+    guards.drop(connection)
+    spoil(KeptNeighbour, record_id="another")
+    content = spoil(ItemContent, raw={"another": "content"})
+    body = spoil(CallBody, text="{}")
+    reading = spoil(SnapshotContent, packed=b"cut off")
+    receipt = spoil(WebhookReceipt, body=b"another")
+    wrong = [finding for finding in doctor.examine("hashes") if finding.state == "wrong"]
+    assert len(wrong) == 5 and all("verify_audit" in finding.do for finding in wrong)
+    told = " ".join(finding.says for finding in wrong)
+    assert all(f"(rows {pk})" in told for pk in (content, body, reading, receipt))
+
+
+def test_a_sample_is_of_the_newest_and_of_any_others_and_all_is_all(world, monkeypatch):
+    world.pending()
+    monkeypatch.setattr(doctor.proofs, "SAMPLE", 4)
+    (items, *_) = doctor.proofs.again()
+    assert 2 <= items.count <= 4
+    (items, *_) = doctor.proofs.again(everything=True)
+    assert items.count == ItemContent.objects.count() > 4
+
+
+def test_what_was_emptied_is_passed_over(world):
+    world.pending()
+    guards.drop(connection)
+    count = ItemContent.objects.count()
+    spoil(ItemContent, raw=None, salt="")
+    (items, *_) = doctor.proofs.again(everything=True)
+    assert (items.count, items.wrong) == (count - 1, ())
+
+
+def test_not_to_know_is_another_exit_code_than_wrong(monkeypatch):
+    def unreachable():
+        raise DatabaseError
+
+    monkeypatch.setitem(doctor.CHECKS, "disk", unreachable)
+    (found,) = doctor.examine("disk")
+    assert (found.state, found.do) == ("unknown", "Is the database reachable and migrated?")
+    bad, fine = doctor.Finding("a", doctor.WRONG, ""), doctor.Finding("a", doctor.WARNING, "")
+    assert [doctor.exit_code(one) for one in ([fine], [], [found, fine], [found, bad])] == [0, 0, 2, 1]
+    with pytest.raises(SystemExit) as ended:
+        call_command("doctor", "--only", "disk")
+    assert ended.value.code == 2
+
+
+def test_several_machines_on_one_file_are_told_of(world):
+    Beat.show("worker")
+    Beat.objects.create(name="worker on elsewhere", at=db_now())
+    assert states("worker") == (["wrong", "ok"] if connection.vendor == "sqlite" else ["ok"])
+
+
 def test_the_command_tells_machines_and_ends_with_1_where_something_is_wrong(world, capsys):
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit) as ended:
         call_command("doctor", "--json", "--only", "worker")
+    assert ended.value.code == 1
     (finding,) = json.loads(capsys.readouterr().out)
     assert (finding["name"], finding["state"]) == ("worker", "wrong") and finding["do"]
     Beat.show("worker")
