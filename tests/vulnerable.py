@@ -1,5 +1,5 @@
-"""Two parts of lint that look for known dangers: in our own code (bandit), and in the packages that are pinned
-(pip-audit, which asks the OSV service). Where that service can't be reached, nothing is known, and that is what is said."""
+"""Two parts of lint that look for known dangers: bandit in our own code, and pip-audit in the packages that are pinned,
+by the OSV service. Where that service can't be reached, nothing is known, and that is what is said."""
 
 import json
 import subprocess
