@@ -48,6 +48,7 @@ JUDGING = "tests/services/test_judging.py::"
 RETENTION = "tests/services/test_retention.py::"
 ERASURE = "tests/services/test_erasure.py::"
 FACTOR = "tests/admin/test_second_factor.py::"
+SECURITY = "tests/test_security.py::"
 
 STATE_MACHINES = [
     Mistake(
@@ -1590,6 +1591,34 @@ MEASURING = [
         """yield Row(*about, "–", NOT_RUN)""",
         """yield Row(*about, "–", MET)""",
         ("tests/test_benchmarks.py::test_what_was_not_run_or_broke_is_not_met",),
+FLOODS_AND_CHECKS = [
+    Mistake(
+        "throttle-our-own-tokens-too",
+        SERVICES + "throttles.py",
+        "    if is_signed(token):\n        return True\n",
+        "",
+        (SECURITY + "test_a_flood_of_strangers_costs_few_queries_and_no_receipt_even_from_the_same_address",),
+    ),
+    Mistake(
+        "take-any-signature",
+        SERVICES + "tokens.py",
+        "constant_time_compare(token[RANDOM:], _signature(token[:RANDOM]))",
+        "bool(_signature(token[:RANDOM]))",
+        (SECURITY + "test_a_signature_is_of_this_token_under_this_key",),
+    ),
+    Mistake(
+        "believe-the-whole-world",
+        "lsq_ops/checks_web.py",
+        "prefixlen < WIDEST",
+        "prefixlen < 0",
+        ("tests/test_checks.py::test_it_comes_and_goes",),
+    ),
+    Mistake(
+        "pass-what-was-not-looked-up",
+        "tests/vulnerable.py",
+        "    if passed_over or not found:\n",
+        "    if not found:\n",
+        ("tests/test_vulnerable.py::test_packages_that_the_service_does_not_know_are_no_pass",),
     ),
 ]
 
@@ -1612,4 +1641,5 @@ MISTAKES: tuple[Mistake, ...] = (
     *UPLOADS,
     *KEEPING,
     *MEASURING,
+    *FLOODS_AND_CHECKS,
 )
