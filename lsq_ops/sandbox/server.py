@@ -48,7 +48,8 @@ class Handler(BaseHTTPRequestHandler):
         body = b"".join(self.server.app(environ, lambda status, headers: head.extend((status, headers))))
         status, headers = head[0], dict(head[1])
         wire = headers.pop(WIRE_HEADER, "")
-        lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+        date = f"Date: {self.date_time_string()}"
+        lines = [f"HTTP/1.1 {status}", date, *(f"{name}: {value}" for name, value in headers.items()), "", ""]
         with contextlib.suppress(OSError):
             self._send("\r\n".join(lines).encode("latin-1") + body, wire)
 

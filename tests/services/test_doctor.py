@@ -16,7 +16,6 @@ from django.db import DatabaseError, connection
 
 from lsq_ops.models import (
     Account,
-    Attempt,
     AuditAnchor,
     AuditHead,
     Beat,
@@ -30,6 +29,8 @@ from lsq_ops.models import (
     guards,
 )
 from lsq_ops.services import anchors, doctor, trail
+
+from .steps import drain, one_call
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -160,13 +161,12 @@ def spoil(model, **values):
     return row.pk
 
 
-def test_what_is_stored_beside_its_hash_is_computed_again(world):
-    request = world.pending()
-    call = request.version.calls.first()
-    attempt = Attempt.objects.create(
-        account=request.account, request=request, version=request.version, call=call, number=1, digest="",
-        body_hash=call.body_hash, token_hash="t", state="accepted", intent_at=db_now(), lease_until=db_now(),
-    )  # fmt: skip
+def test_what_is_stored_beside_its_hash_is_computed_again(world, settings):
+    world.pending("activities", "bruno")
+    settings.PUBLIC_URL = ""
+    request, _ = one_call(world)
+    drain()
+    attempt = request.attempts.get()
     WebhookReceipt.keep(attempt.pk, hashlib.sha256(b"{}").hexdigest(), b"{}", "", db_now(), 20)
     for everything in (False, True):
         found = list(doctor.examine("hashes", everything))
