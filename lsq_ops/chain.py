@@ -86,7 +86,7 @@ def _mac(key: str, seq: int, hash: str, at: str) -> str:
 def anchors_in(lines: Iterable[str]) -> Iterator[Anchor]:
     """The anchors that stand in a text, whatever stands around them: a file of them, a log, a saved mail."""
     for line in lines:
-        words = line.partition(f"{ANCHOR} ")[2].split()[:4]
+        words = [word.rstrip('",}') for word in line.partition(f"{ANCHOR} ")[2].split()[:4]]  # a log may be of JSON
         facts = dict(word.partition("=")[::2] for word in words)
         if set(facts) == {"seq", "hash", "at", "mac"} and facts["seq"].isdecimal():
             yield Anchor(int(facts["seq"]), facts["hash"], facts["at"], facts["mac"])

@@ -1,5 +1,6 @@
 """System checks: settings that would start, and go wrong later. Each has an id; `manage.py doctor` runs them all."""
 
+import importlib.util
 import os
 import re
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 NETWORKED = re.compile(r"^(nfs\d?|cifs|smb\w*|9p|afs|glusterfs|ceph|lustre|fuse\.(sshfs|s3fs|rclone|gcsfuse))$")
 ACCESS_KEY = re.compile(r"u\$r[0-9a-zA-Z]{20,}")  # leadsquared: page "authentication"
 SHORTEST_SECRET = 32
+SHORTEST_TOKEN = 16
 MOUNTS = Path("/proc/mounts")
 
 
@@ -151,6 +153,47 @@ def own_secrets(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     said = [f"{name} is shorter than {SHORTEST_SECRET} signs." for name in weak] + same
     hint = "Leave it blank in .env and run ./dev up once, which writes one; keep the old AUDIT_KEY for older anchors."
     return [Warning(sentence, hint=hint, id="lsq_ops.W008") for sentence in said]
+
+
+@register(Tags.security)
+def watching(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """lsq_ops.E020 to W022: what tells others how the portal is."""
+    return list(_untold())
+
+
+def _untold() -> Iterator[CheckMessage]:
+    if settings.HEARTBEAT_URL and (wrong := _heartbeat()):
+        yield Error(
+            f"HEARTBEAT_URL {wrong}.", hint="Take the https:// address as your watcher gives it.", id="lsq_ops.E020"
+        )
+    if settings.SENTRY_DSN and importlib.util.find_spec("sentry_sdk") is None:
+        yield Error(
+            "SENTRY_DSN is set, but sentry-sdk is not installed: no error is reported.",
+            hint="Install sentry-sdk beside the portal (pip install 'sentry-sdk>=2.20'), or take SENTRY_DSN out.",
+            id="lsq_ops.E021",
+        )
+    if settings.METRICS_TOKEN and len(settings.METRICS_TOKEN) < SHORTEST_TOKEN:
+        yield Warning(
+            f"METRICS_TOKEN is shorter than {SHORTEST_TOKEN} signs: it could be guessed.",
+            hint="Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'",
+            id="lsq_ops.W022",
+        )
+
+
+def _heartbeat() -> str:
+    """What is wrong with the address, without the address: its path is a password."""
+    try:
+        parts = urlsplit(settings.HEARTBEAT_URL)
+        _ = parts.port
+    except ValueError:
+        return "is no address"
+    if not parts.hostname or not settings.HEARTBEAT_URL.isascii() or re.search(r"\s", settings.HEARTBEAT_URL):
+        return "is no address"
+    if parts.username or parts.password:
+        return "holds a user name or password, which is not sent"
+    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK):
+        return ""
+    return "must begin with https://; plain http is taken on this machine only"
 
 
 @register(Tags.database)

@@ -16,7 +16,7 @@ from typing import TextIO
 
 from lsq_ops import reaper
 
-ALARMING = (" ERROR ", " CRITICAL ")
+ALARMING = (" ERROR ", " CRITICAL ", '"level": "ERROR"', '"level": "CRITICAL"')  # LOG_FORMAT is text, or json
 QUICK_DEATH = 10.0  # seconds; a child that lives shorter is started again after a pause that grows
 LONGEST_PAUSE = 15.0
 

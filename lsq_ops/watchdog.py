@@ -5,20 +5,17 @@ that writes the time into a row, and looks whether the row moves.
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
-from urllib.request import urlopen
 
-from django.conf import settings
 from django.db import connection
 
 from lsq_ops import queue
 from lsq_ops.models import Beat
 from lsq_ops.models.timing import timing
+from lsq_ops.services import heartbeat
 
-HEARTBEAT_EVERY = 60.0
 log = logging.getLogger(__name__)
 
 
@@ -28,9 +25,9 @@ class Watchdog:
     def __init__(self, revive: Callable[[str], None]) -> None:
         self.revive = revive
         self.beat: datetime | None = None
-        self.rung = self.outside = 0.0
+        self.rung = 0.0
         self.trouble = ""
-        self.moved = time.monotonic()  # of this clock only: a step of the wall clock kills nobody
+        self.begun = self.moved = time.monotonic()  # of this clock only: a step of the wall clock kills nobody
 
     def look(self) -> None:
         now = time.monotonic()
@@ -41,9 +38,11 @@ class Watchdog:
             queue.ring("beat")
             Beat.show("watchdog")
             beat = Beat.newest("worker")
+            self.tell_outside(now)
         except Exception as trouble:  # the database or Redis is away: nothing that a new worker would cure
             self.report(type(trouble).__name__)
             self.moved = now
+            heartbeat.keep_without_database()
             return
         finally:
             connection.close()
@@ -59,21 +58,11 @@ class Watchdog:
     def judge(self, beat: datetime | None, now: float) -> None:
         if beat != self.beat:
             self.beat, self.moved = beat, now
-            self.tell_outside(now)
         elif now - self.moved > timing().beat_stale:
             self.revive(f"was silent for {now - self.moved:.0f} s")
             self.moved = time.monotonic()
 
     def tell_outside(self, now: float) -> None:
-        """HEARTBEAT_URL, opened beside the loop: a slow watcher must not make the watchdog late."""
-        if settings.HEARTBEAT_URL and now - self.outside >= HEARTBEAT_EVERY:
-            self.outside = now
-            threading.Thread(target=_open, args=[settings.HEARTBEAT_URL], daemon=True).start()
-
-
-def _open(url: str) -> None:
-    try:
-        with urlopen(url, timeout=10):  # noqa: S310  (settings let only http and https through)  # nosec B310 # settings let only http and https through
-            pass
-    except OSError as trouble:
-        log.warning("HEARTBEAT_URL could not be opened: %s", type(trouble).__name__)
+        """Not at once after a start: the worker that it would tell of has not shown itself yet."""
+        if now - self.begun > timing().beat_stale:
+            heartbeat.keep()

@@ -6,13 +6,17 @@ LeadSquared's keys contain `$`.
 """
 
 import os
+from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+
+from portal.hiding import Hiding
 
 # leadsquared: page "user-authentication"; the hosts that LeadSquared publishes, by region.
 REGIONS = {
@@ -32,9 +36,16 @@ class Environment(environ.Env):
         super().__init__()
         self.read_env(env_file)
         self.ENVIRON = {name: value for name, value in os.environ.items() if value.strip()}
+        self.secrets: list[str] = []  # each that was read: log lines go without them
 
     def secret(self, name: str, default: str = "") -> str:
         """The value as it stands, from NAME or from the file that NAME_FILE names (which wins)."""
+        value = self._secret(name, default)
+        if value and value != default:
+            self.secrets.append(value)
+        return value
+
+    def _secret(self, name: str, default: str) -> str:
         path = self.ENVIRON.get(f"{name}_FILE")
         if path is None:
             return str(self.ENVIRON.get(name, default))
@@ -71,6 +82,12 @@ class Environment(environ.Env):
         if text in ("false", "0", "no", "off"):
             return False
         raise ImproperlyConfigured(f"{name} is {text!r}; expected true or false.")
+
+    def one_of(self, name: str, known: Iterable[str], default: str) -> str:
+        value = str(self.ENVIRON.get(name, default))
+        if value not in known:
+            raise ImproperlyConfigured(f"{name} is {value!r}; expected one of: {', '.join(known)}.")
+        return value
 
     def words(self, name: str) -> list[str]:
         """A list with commas between."""
@@ -171,16 +188,27 @@ def read_line(path: Path) -> str:
         return ""
 
 
-def report_to_sentry(dsn: str) -> None:
-    """Errors only: bodies, users and local variables hold what LeadSquared says about people."""
+def report_to_sentry(dsn: str, hiding: Hiding) -> None:
+    """Errors only: bodies, users and local variables hold what LeadSquared says about people, and what is left goes
+    through the same hiding as a log line. Where sentry-sdk is missing a system check says so."""
     try:
         import sentry_sdk
     except ImportError:
-        raise ImproperlyConfigured("SENTRY_DSN is set, but sentry-sdk is not installed.") from None
+        return
     sentry_sdk.init(
         dsn,
         send_default_pii=False,
         include_local_variables=False,
         max_request_body_size="never",
         traces_sample_rate=0,
+        before_send=lambda event, hint: for_sentry(event, hiding),
+        before_breadcrumb=lambda crumb, hint: hiding.anything(crumb),
     )
+
+
+def for_sentry(event: dict[str, Any], hiding: Hiding) -> dict[str, Any]:
+    """Of a request only its method and path; no person; every text without what a log line may not say."""
+    request = event.get("request") or {}
+    path = urlsplit(str(request.get("url", ""))).path
+    kept = {name: value for name, value in event.items() if name not in ("request", "user")}
+    return dict(hiding.anything(kept | {"request": {"method": request.get("method", ""), "url": path}}))

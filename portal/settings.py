@@ -9,7 +9,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from lsq_ops.sandbox import SANDBOX_ACCESS_KEY, SANDBOX_SECRET_KEY
-from portal import environment
+from portal import environment, logs
+from portal.hiding import Hiding
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENV_FILE = Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env")
@@ -106,6 +107,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "lsq_ops.request_ids.RequestIds",
     "django.middleware.security.SecurityMiddleware",
     "portal.headers.MoreHeaders",
     # Above all that may answer by itself, so that refusals and files have these headers too.
@@ -297,16 +299,17 @@ vars().update(environ.Env.email_url_config(env.secret("EMAIL_URL", "consolemail:
 EMAIL_TIMEOUT = 10  # a mail server that doesn't answer must not hold up the worker
 DEFAULT_FROM_EMAIL = f"LSQ Ops <lsq-ops@{_public_host or 'localhost'}>"
 
+METRICS_TOKEN = env.secret("METRICS_TOKEN")
+SENTRY_DSN = env.secret("SENTRY_DSN")
+LOG_FORMAT = env.one_of("LOG_FORMAT", logs.FORMATS, "text")
+
+LOGGING_CONFIG = "portal.logs.configure"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {
-        "plain": {
-            "()": "portal.logs.HideSecrets",
-            "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
-        },
-    },
-    "handlers": {"stdout": {"class": "logging.StreamHandler", "stream": sys.stdout, "formatter": "plain"}},
+    # Below each secret that is read: what stands in this list goes out of every line.
+    "formatters": {"ours": {"()": logs.FORMATS[LOG_FORMAT], "secrets": [*env.secrets, LSQ_ACCESS_KEY, LSQ_SECRET_KEY]}},
+    "handlers": {"stdout": {"class": "logging.StreamHandler", "stream": sys.stdout, "formatter": "ours"}},
     "root": {"handlers": ["stdout"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
@@ -315,9 +318,8 @@ LOGGING = {
     },
 }
 
-SENTRY_DSN = env.secret("SENTRY_DSN")
 if SENTRY_DSN:
-    environment.report_to_sentry(SENTRY_DSN)
+    environment.report_to_sentry(SENTRY_DSN, Hiding([*env.secrets, LSQ_ACCESS_KEY, LSQ_SECRET_KEY]))
 
 # --- The admin's face ------------------------------------------------------------------------------------
 

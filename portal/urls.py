@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from lsq_ops import health, webhooks
+from lsq_ops import health, metrics, webhooks
 from portal import refusals
 
 handler400 = "portal.refusals.not_understood"
@@ -20,4 +20,5 @@ urlpatterns = [
     re_path(r"^webhooks/leadsquared/(?P<token>[\s\S]+?)/?$", webhooks.receive),
     path("health/live", health.live),
     path("health/ready", health.ready),
+    path("metrics", metrics.metrics),
 ]

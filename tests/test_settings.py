@@ -1,6 +1,6 @@
 """What the environment may say, and the sentence that a wrong value gets."""
 
-import logging
+import importlib.util
 import os
 import re
 import runpy
@@ -17,7 +17,6 @@ from django.db import connection
 
 from lsq_ops import checks
 from lsq_ops.models import guards
-from portal.logs import HideSecrets
 from portal.proxies import BehindProxies
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,7 +26,7 @@ KEYS = {"LSQ_ACCESS_KEY": "u$r1", "LSQ_SECRET_KEY": "$2", "LSQ_HOST": "https://a
 NAMES = """
 SECRET_KEY AUDIT_KEY DEBUG ALLOWED_HOSTS PORT DATABASE_URL REDIS_URL PUBLIC_URL TRUSTED_PROXIES EMAIL_URL
 HEARTBEAT_URL LSQ_HOST LSQ_ACCESS_KEY LSQ_SECRET_KEY LSQ_RATE_LIMIT LSQ_DAILY_LIMIT LSQ_RESERVE
-LSQ_TIME_ZONE LSQ_TASKS_PER_CALL LSQ_EXTRA_HOSTS AUDIT_ANCHOR_FILE AUDIT_ANCHOR_MAIL SENTRY_DSN
+LSQ_TIME_ZONE LSQ_TASKS_PER_CALL LSQ_EXTRA_HOSTS AUDIT_ANCHOR_FILE AUDIT_ANCHOR_MAIL SENTRY_DSN METRICS_TOKEN LOG_FORMAT
 """.split()
 
 MADE_UP = "u$r" + "01" * 16  # as LeadSquared's keys look
@@ -138,6 +137,7 @@ WRONG = [
     ({"DEBUG": "maybe"}, "expected true or false"),
     ({"DATABASE_URL": "mysql://u@h/n"}, "sqlite:/// or postgres://"),
     ({"HEARTBEAT_URL": "file:///etc/passwd"}, "HEARTBEAT_URL must begin"),
+    ({"LOG_FORMAT": "xml"}, "expected one of: text, json"),
 ]
 
 
@@ -303,10 +303,30 @@ def test_a_missing_guard_is_told_of_by_the_databases_check() -> None:
     assert set(ids(found)) == {"lsq_ops.W009"} and len(found) == len(guards.statements(connection.vendor))
 
 
-def test_log_lines_lose_webhook_tokens_and_queries() -> None:
-    text = "Internal Server Error: /webhooks/leadsquared/t0ken/ and http://h/v2/x?emailaddress=a@b.example"
-    line = HideSecrets().format(logging.LogRecord("django", logging.ERROR, "", 0, text, (), None))
-    assert line == "Internal Server Error: /webhooks/leadsquared/…/ and http://h/v2/x?…"
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("https://watcher.example/ping/0123", ""),
+        ("http://127.0.0.1:8000/ping", ""),
+        ("http://watcher.example/ping", "must begin with https://"),
+        ("https://me:pass@watcher.example/ping", "holds a user name"),
+        ("https:///ping", "is no address"),
+        ("https://watcher.example/a b", "is no address"),
+    ],
+)
+def test_where_the_heartbeat_may_go(settings: Any, address: str, says: str) -> None:
+    settings.HEARTBEAT_URL = address
+    told = checks.watching(None)
+    assert ids(told) == (["lsq_ops.E020"] if says else [])
+    assert all(says in one.msg and "ping" not in one.msg for one in told)
+
+
+def test_a_report_of_errors_that_can_t_be_sent_and_a_token_that_can_be_guessed(settings: Any) -> None:
+    settings.SENTRY_DSN, settings.METRICS_TOKEN = "https://0123@sentry.example/1", "short"
+    found = checks.watching(None)
+    installed = importlib.util.find_spec("sentry_sdk") is not None
+    assert ids(found) == (["lsq_ops.W022"] if installed else ["lsq_ops.E021", "lsq_ops.W022"])
+    assert all(one.hint for one in found)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from . import (
     answering,
     approval,
     erasure,
+    heartbeat,
     notices,
     preview,
     reading,
@@ -170,6 +171,7 @@ def catch_up() -> None:
     accounts.learn_by_itself()
     approval.withdraw_idle()
     anchors.keep()
+    heartbeat.keep()
     syncing.begin_due()
     retention.begin_due()
     for request in reminders.due():

@@ -49,6 +49,8 @@ RETENTION = "tests/services/test_retention.py::"
 ERASURE = "tests/services/test_erasure.py::"
 FACTOR = "tests/admin/test_second_factor.py::"
 SECURITY = "tests/test_security.py::"
+LOGS = "tests/test_logs.py::"
+HEARTBEAT = "tests/services/test_heartbeat.py::"
 
 STATE_MACHINES = [
     Mistake(
@@ -1619,6 +1621,27 @@ FLOODS_AND_CHECKS = [
         "    if passed_over or not found:\n",
         "    if not found:\n",
         ("tests/test_vulnerable.py::test_packages_that_the_service_does_not_know_are_no_pass",),
+WATCHING = [
+    Mistake(
+        "logs-the-secrets-it-knows",
+        "portal/hiding.py",
+        "            text = self._known.sub(GONE, text)\n",
+        "            text = str(text)\n",
+        (LOGS + "test_a_hostile_call",),
+    ),
+    Mistake(
+        "figures-for-everybody",
+        "lsq_ops/metrics.py",
+        'return same and scheme.lower() == "bearer"',
+        'return bool(token) and scheme.lower() == "bearer"',
+        ("tests/test_metrics.py::test_another_token_gets_nothing",),
+    ),
+    Mistake(
+        "all-is-well",
+        SERVICES + "heartbeat.py",
+        "_remember(_ping(not doctor.red()))",
+        "_remember(_ping(True))",
+        (HEARTBEAT + "test_it_tells_of_good_and_of_bad",),
     ),
 ]
 
@@ -1642,4 +1665,5 @@ MISTAKES: tuple[Mistake, ...] = (
     *KEEPING,
     *MEASURING,
     *FLOODS_AND_CHECKS,
+    *WATCHING,
 )
