@@ -10,6 +10,7 @@ import html
 import json
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
@@ -94,7 +95,7 @@ class Hiding:
             }
         if isinstance(what, list | tuple | set):
             return [self.anything(one, depth + 1) for one in what]
-        return what if isinstance(what, int | float | bool | None) else self.text(_written(what))
+        return what if isinstance(what, int | float | datetime | None) else self.text(_written(what))
 
 
 _NAME = re.compile(rf"(?i){_NAMES}|(?:set-)?cookies?")
