@@ -157,26 +157,26 @@ def own_secrets(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security)
 def watching(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """lsq_ops.E020 to W022: what tells others how the portal is."""
+    """lsq_ops.E034 to W036: what tells others how the portal is."""
     return list(_untold())
 
 
 def _untold() -> Iterator[CheckMessage]:
     if settings.HEARTBEAT_URL and (wrong := _heartbeat()):
         yield Error(
-            f"HEARTBEAT_URL {wrong}.", hint="Take the https:// address as your watcher gives it.", id="lsq_ops.E020"
+            f"HEARTBEAT_URL {wrong}.", hint="Take the https:// address as your watcher gives it.", id="lsq_ops.E034"
         )
     if settings.SENTRY_DSN and importlib.util.find_spec("sentry_sdk") is None:
         yield Error(
             "SENTRY_DSN is set, but sentry-sdk is not installed: no error is reported.",
             hint="Install sentry-sdk beside the portal (pip install 'sentry-sdk>=2.20'), or take SENTRY_DSN out.",
-            id="lsq_ops.E021",
+            id="lsq_ops.E035",
         )
     if settings.METRICS_TOKEN and len(settings.METRICS_TOKEN) < SHORTEST_TOKEN:
         yield Warning(
             f"METRICS_TOKEN is shorter than {SHORTEST_TOKEN} signs: it could be guessed.",
             hint="Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'",
-            id="lsq_ops.W022",
+            id="lsq_ops.W036",
         )
 
 

@@ -317,7 +317,7 @@ def test_a_missing_guard_is_told_of_by_the_databases_check() -> None:
 def test_where_the_heartbeat_may_go(settings: Any, address: str, says: str) -> None:
     settings.HEARTBEAT_URL = address
     told = checks.watching(None)
-    assert ids(told) == (["lsq_ops.E020"] if says else [])
+    assert ids(told) == (["lsq_ops.E034"] if says else [])
     assert all(says in one.msg and "ping" not in one.msg for one in told)
 
 
@@ -325,7 +325,7 @@ def test_a_report_of_errors_that_can_t_be_sent_and_a_token_that_can_be_guessed(s
     settings.SENTRY_DSN, settings.METRICS_TOKEN = "https://0123@sentry.example/1", "short"
     found = checks.watching(None)
     installed = importlib.util.find_spec("sentry_sdk") is not None
-    assert ids(found) == (["lsq_ops.W022"] if installed else ["lsq_ops.E021", "lsq_ops.W022"])
+    assert ids(found) == (["lsq_ops.W036"] if installed else ["lsq_ops.E035", "lsq_ops.W036"])
     assert all(one.hint for one in found)
 
 
