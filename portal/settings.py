@@ -68,6 +68,11 @@ LSQ_TASKS_PER_CALL = env.count("LSQ_TASKS_PER_CALL", 500, 1, 5000)
 AUDIT_ANCHOR_FILE = env.str("AUDIT_ANCHOR_FILE", default="")
 AUDIT_ANCHOR_MAIL = env.str("AUDIT_ANCHOR_MAIL", default="")
 
+BACKUP_DIR = env.str("BACKUP_DIR", default="")
+# Where the backups go, a restore finds it; who can lose both loses it.
+ERASURES_FILE = env.str("ERASURES_FILE", default=f"{BACKUP_DIR}/erasures.jsonl" if BACKUP_DIR else "")
+PG_BIN = env.str("PG_BIN", default="")
+
 # --- Addresses -------------------------------------------------------------------------------------------
 
 PORT = env.count("PORT", 8000, 1, 65535)

@@ -23,7 +23,7 @@ from lsq_ops.admin.request_forms import (
 )
 from lsq_ops.admin.talk_dialogs import TalkDialogs, changes_form, recorded
 from lsq_ops.models import Decision, DeletionCall, DeletionItem, DeletionRequest
-from lsq_ops.services import approval, deciding, drafting, holds, preview, report, restore, verifying, waiting
+from lsq_ops.services import approval, deciding, drafting, holds, preview, report, restore, restored, verifying, waiting
 from lsq_ops.services.may import enough, standing_vote, valid_votes
 from lsq_ops.wording import counted, lazy
 
@@ -112,6 +112,16 @@ def stop_question(request: HttpRequest, obj: DeletionRequest) -> str:
     ).format(calls=counted(sent, "call"), calls2=counted(planned, "call"))
 
 
+def restored_question(request: HttpRequest, obj: DeletionRequest) -> str:
+    return _(
+        "This request stands as it stood in the backup. Since then it may have been stopped, cancelled or decided"
+        " otherwise, votes may have been taken back, and calls of it may have been sent whose end is not known"
+        " here.\n{past}\nConfirm only if it should go on as it stands here: ask those who made and approved it, and"
+        " look in LeadSquared whether deletions of it are still under way. Each lead is read anew before anything is"
+        " sent; what is gone already is not sent again. Otherwise have it cancelled or stopped."
+    ).format(past=restored.past(obj))
+
+
 def on_hold_text(request: HttpRequest, obj: DeletionRequest) -> str:
     version = obj.version
     out = holds.covered(version, holds.on_version(version))
@@ -137,6 +147,7 @@ class RequestDialogs(TalkDialogs):
         "approve",
         "confirm_vote",
         "confirm_decision",
+        "confirm_restored",
         "remaining",
         "ask",
         "changes",
@@ -231,6 +242,18 @@ class RequestDialogs(TalkDialogs):
     def confirm_decision(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
         deciding.confirm(request.user, form.cleaned_data["decision"])
         return _("Confirmed by two people.")
+
+    @dialog(
+        verb="confirm_restored",
+        label=lambda request, obj: _("Confirm after the restore"),
+        primary=True,
+        offered=lambda request, obj: obj.waits_after_restore,
+        question=restored_question,
+        button=lambda request, obj: _("Confirm: it may go on"),
+    )
+    def confirm_restored(self, request: HttpRequest, obj: DeletionRequest, form: Any) -> str:
+        restored.confirm(request.user, obj)
+        return _("Confirmed. What is left of {request} goes on by itself.").format(request=obj)
 
     @dialog(
         verb="clone",

@@ -62,6 +62,8 @@ WORDS = {
     "request.evidence_exported": lazy("exported the evidence report on {request}"),
     "request.items_exported": lazy("downloaded {items} items of {request} with what they hold"),
     "request.restore_help_taken": lazy("downloaded the restore help of {request}, {items} records"),
+    "request.restored": lazy("{request} came out of a backup of {taken_at}, and waits to be confirmed"),
+    "request.restore_confirmed": lazy("confirmed {request} after the restore"),
     "request.rejected": lazy("rejected {request}"),
     "request.withdrawn": lazy("withdrew {request}"),
     "request.cancelled": lazy("cancelled {request}"),
@@ -132,6 +134,8 @@ WORDS = {
     "erasure.done": lazy("one person was erased from what the portal keeps"),
     "erasure.refused": lazy("wanted to erase one person, which was refused"),
     "erasure.lifted": lazy("let an erased person come in again"),
+    "backup.taken": lazy("took a backup of the database, up to event {head}"),
+    "backup.restored": lazy("restored the portal from a backup of {taken_at}, up to event {head}"),
     "upload.read": lazy("read an uploaded list of {lines} lines and took {taken}"),
     "upload.outcome_taken": lazy("took the uploaded list away, with what became of its lines"),
     "upload.thrown_away": lazy("threw an uploaded file and its lines away"),
@@ -205,6 +209,7 @@ class _Filled(dict[str, Any]):
         asked += _(
             " user counts_from until tiers prospect_id sentence found by on_hold count record_type leg taken looked"
         )
+        asked += " taken_at head"
         super().__init__({**dict.fromkeys(asked.split(), "?"), **known})
 
 
@@ -225,7 +230,7 @@ def _call(call: DeletionCall) -> SafeString:
 
 
 def _value(key: str, value: Any) -> str:
-    if key in ("counts_from", "until"):
+    if key in ("counts_from", "until", "taken_at"):
         return face.both(datetime.fromisoformat(value))
     if isinstance(value, list):
         return ", ".join(str(one) for one in value) or _("none")

@@ -18,6 +18,7 @@ from .requests import (
     RequestVersion,
     Selection,
 )
+from .restored import Restoration
 from .sign_in import CacheEntry, VotingSuspension
 from .syncing import MirrorSync
 from .talk import Message, StrikeOut
@@ -61,6 +62,7 @@ __all__ = [
     "Policy",
     "RequestTarget",
     "RequestVersion",
+    "Restoration",
     "RetentionRun",
     "SearchTerm",
     "Selection",

@@ -25,7 +25,7 @@ ACTIONS = frozenset(
         "request": "draft pending approved running needs_attention completed partial failed stopped closed rejected "
         "withdrawn cancelled expired version stop_asked resumed changed_since_submit looked_again left_out asked "
         "answered evidence_exported went_on_without items_exported restore_help_taken "
-        "contents_erased",
+        "contents_erased restored restore_confirmed",
         "call": "planned sent verifying gone partial still_present unverifiable over_deleted skipped",
         "attempt": "intent accepted refused turned_away not_sent unknown resolved late_answer",
         "vote": "approve reject changes withdrawn confirm",
@@ -45,6 +45,7 @@ ACTIONS = frozenset(
         "list": "taken",
         "retention": "begun done",
         "erasure": "begun done refused lifted",
+        "backup": "taken restored",
         "trail": "verified exported",
         "set_up": "keys_tried webhook_tried mail_tried",
     }.items()

@@ -51,6 +51,8 @@ class Erasure(ErasingRun):
     person = models.JSONField(default=dict, help_text="prospect_id, tasks, ids, emails, phones")
     lifted_at = models.DateTimeField(null=True, help_text="LeadSquared's data of the person may come in again")
     lifted_by = models.CharField(max_length=150, blank=True)
+    filed_at = models.DateTimeField(null=True, help_text="told outside of the database, for a restored one")
+    lift_filed_at = models.DateTimeField(null=True)
 
     class Meta:
         verbose_name = lazy("erasure")

@@ -3,7 +3,8 @@
 Dropped at `pre_migrate` and created at `post_migrate`: Django's SQLite rebuild loses triggers, and PostgreSQL
 refuses to change a type under them. `compare()` tells what is missing or was changed; `manage.py doctor` prints it.
 Here are those of requests, votes, calls and attempts, and all of them together; guards_aside.py and guards_talk.py
-have the other tables', and guard.py says how one is written and what becomes of it.
+have the other tables', guards_restored.py what holds after a restore, and guard.py says how one is written and what
+becomes of it.
 """
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -13,6 +14,8 @@ from .guard import (
     Guard,
     frozen,
     installed,
+    is_involved,
+    is_operator,
     listed,
     moves,
     never,
@@ -26,6 +29,7 @@ from .guard import (
     truncate_name,
 )
 from .guards_aside import ASIDE
+from .guards_restored import RESTORED
 from .guards_talk import TALK
 from .requests import DeletionRequest
 
@@ -47,18 +51,6 @@ def _enough_votes(version: str) -> str:
            WHERE vote.version_id = ver.id AND vote.digest = ver.digest AND {VALID_VOTE}) >= ver.approvals_needed
       AND (SELECT COUNT(DISTINCT vote.team_id) FROM lsq_ops_vote vote
            WHERE vote.version_id = ver.id AND vote.digest = ver.digest AND {VALID_VOTE}) >= ver.teams_needed)"""  # nosec B608 # this file's own words
-
-
-def _is_involved(person: str, request: str) -> str:
-    """The person made, edited, submitted or asked for the request, in any of its versions."""
-    return f"""(EXISTS (SELECT 1 FROM lsq_ops_deletionrequest r WHERE r.id = {request} AND r.requester_id = {person})
-    OR EXISTS (SELECT 1 FROM lsq_ops_requestversion ver WHERE ver.request_id = {request}
-               AND (ver.editor_id = {person} OR ver.asked_by_id = {person} OR ver.submitted_by_id = {person})))"""  # nosec B608 # this file's own words
-
-
-def _is_operator(person: str) -> str:
-    return f"""EXISTS (SELECT 1 FROM auth_user u JOIN auth_user_groups m ON m.user_id = u.id
-    JOIN auth_group g ON g.id = m.group_id WHERE u.id = {person} AND u.is_active AND g.name = 'Operator')"""  # nosec B608 # this file's own words
 
 
 SUBMITTED = (
@@ -117,7 +109,7 @@ VOTES = [
         "lsq_ops_vote",
         "INSERT",
         "own",
-        _is_involved("NEW.voter_id", "NEW.request_id"),
+        is_involved("NEW.voter_id", "NEW.request_id"),
         "vote: nobody votes on a request that they made, edited or asked for",
     ),
     Guard(
@@ -303,7 +295,7 @@ DECISIONS = [
         "lsq_ops_decision",
         "INSERT",
         "open",
-        f"NEW.confirmed_by_id IS NOT NULL OR {_is_involved('NEW.proposed_by_id', 'NEW.request_id')}",
+        f"NEW.confirmed_by_id IS NOT NULL OR {is_involved('NEW.proposed_by_id', 'NEW.request_id')}",
         "decision: proposed by somebody who isn't involved, confirmed later",
     ),
     Guard(
@@ -318,14 +310,14 @@ DECISIONS = [
         "lsq_ops_decision",
         "INSERT",
         "operator",
-        f"NOT {_is_operator('NEW.proposed_by_id')}",
+        f"NOT {is_operator('NEW.proposed_by_id')}",
         "decision: proposed by an operator",
     ),
     Guard(
         "lsq_ops_decision",
         "UPDATE",
         "operator",
-        f"NEW.confirmed_by_id !== OLD.confirmed_by_id AND NOT {_is_operator('NEW.confirmed_by_id')}",
+        f"NEW.confirmed_by_id !== OLD.confirmed_by_id AND NOT {is_operator('NEW.confirmed_by_id')}",
         "decision: confirmed by an operator",
     ),
     Guard(
@@ -333,12 +325,12 @@ DECISIONS = [
         "UPDATE",
         "second_person",
         "NEW.confirmed_by_id IS NOT NULL AND (NEW.confirmed_by_id = NEW.proposed_by_id OR"
-        f" {_is_involved('NEW.confirmed_by_id', 'NEW.request_id')})",
+        f" {is_involved('NEW.confirmed_by_id', 'NEW.request_id')})",
         "decision: confirmed by a second person who isn't involved",
     ),
 ]
 
-GUARDS: tuple[Guard, ...] = (*VOTES, *REQUESTS, *CALLS, *DECISIONS, *TALK, *ASIDE)
+GUARDS: tuple[Guard, ...] = (*VOTES, *REQUESTS, *CALLS, *DECISIONS, *RESTORED, *TALK, *ASIDE)
 NO_TRUNCATE = tuple(sorted({guard.table for guard in GUARDS}))
 
 

@@ -59,6 +59,9 @@ class DeletionRequest(StateMachine):
     later = models.CharField(max_length=500, blank=True, help_text="what that reading showed")
     contents_erased_at = models.DateTimeField(null=True, help_text="by retention; ids, dates, outcomes and hashes stay")
     attention = models.CharField(max_length=500, blank=True, help_text="why it needs attention, or waits")
+    restored_at = models.DateTimeField(null=True, help_text="came out of a backup; calls may have been sent since it")
+    restore_confirmed_at = models.DateTimeField(null=True)
+    restore_confirmed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
 
     class Meta:
         verbose_name = lazy("deletion request")
@@ -72,6 +75,11 @@ class DeletionRequest(StateMachine):
             models.Index(
                 fields=["id"], name="request_with_contents", condition=models.Q(contents_erased_at__isnull=True)
             ),
+            models.Index(
+                fields=["id"],
+                name="request_restored",
+                condition=models.Q(restored_at__isnull=False, restore_confirmed_at__isnull=True),
+            ),
         )
 
     def __str__(self) -> str:
@@ -84,6 +92,16 @@ class DeletionRequest(StateMachine):
         if not transaction.get_connection().in_atomic_block:
             raise RuntimeError("a lock outside a transaction holds nothing")
         return cls.objects.select_for_update(of=("self",), no_key=True).select_related("account").get(pk=pk)
+
+    @classmethod
+    def unconfirmed(cls) -> models.Q:
+        """Those that came out of a backup, and that nobody has confirmed since."""
+        return models.Q(restored_at__isnull=False, restore_confirmed_at__isnull=True)
+
+    @property
+    def waits_after_restore(self) -> bool:
+        """It came out of a backup, and nobody has confirmed yet that it may go on."""
+        return self.restored_at is not None and self.restore_confirmed_at is None
 
     @property
     def version(self) -> "RequestVersion":

@@ -216,6 +216,17 @@ def pause_account(account: Account, *, by: str, reason: str) -> None:
             )
 
 
+def pause_restored(account: Account, *, by: str, reason: str) -> None:
+    """Out of a backup, perhaps one of a paused account: paused for this reason now. The time that approvals lost since
+    is given back as after any pause."""
+    with audited():
+        account = Account.locked(account.pk)
+        if account.is_paused:
+            _give_back(account)
+        Account.objects.filter(pk=account.pk).update(paused_at=db_now(), paused_by=by, pause_reason=reason[:300])
+        record("account.paused", account, actor=by, cause=reason[:300])
+
+
 def pause_kind(account: Account, kind: str, *, by: str, reason: str) -> None:
     with audited():
         account = Account.locked(account.pk)

@@ -22,6 +22,7 @@ from . import (
     answering,
     approval,
     erasure,
+    erasures_outside,
     heartbeat,
     notices,
     preview,
@@ -172,6 +173,7 @@ def catch_up() -> None:
     approval.withdraw_idle()
     anchors.keep()
     heartbeat.keep()
+    erasures_outside.keep()
     syncing.begin_due()
     retention.begin_due()
     for request in reminders.due():
@@ -209,7 +211,9 @@ def _next_due() -> datetime | None:
     """The earliest time that something waits for; None where nothing does."""
     open_account = {"account__paused_at__isnull": True, "account__current": True}
     times = [
-        DeletionRequest.objects.filter(state="approved", **open_account).aggregate(t=Min("starts_at"))["t"],
+        DeletionRequest.objects.filter(~DeletionRequest.unconfirmed(), state="approved", **open_account).aggregate(
+            t=Min("starts_at")
+        )["t"],
         DeletionCall.objects.filter(state="verifying").aggregate(t=Min("not_before"))["t"],
         DeletionCall.objects.filter(
             state="planned",

@@ -149,6 +149,17 @@ def used_today(account: Account) -> int:
     return row.calls if row else 0
 
 
+def calls_elsewhere(account: Account, calls: int | None) -> None:
+    """Calls of today that this database doesn't know of: so many, or as many as the day allows. For a whole window
+    nobody calls: some may have been made just now."""
+    now = db_now()
+    Account.objects.filter(pk=account.pk).update(hold_until=now.timestamp() + account.rate_seconds)
+    most = daily_cap()
+    used = calls if calls is not None else most
+    if used is not None:
+        BudgetDay.objects.update_or_create(account=account, day=now.date(), defaults={"calls": used})
+
+
 def in_window(account: Account) -> int:
     """Slots that are taken or not yet free again."""
     return BudgetSlot.objects.filter(account=account, free_at__gt=_epoch()).count()

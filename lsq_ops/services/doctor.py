@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
+from pathlib import Path
 from urllib.request import Request, urlopen
 
 from django.conf import settings
@@ -16,6 +17,7 @@ from django.core import checks
 from django.db import DatabaseError, connection
 from django.db.models import Max
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from lsq_ops import checks_stores
 from lsq_ops.health import migrations_wait
@@ -34,7 +36,19 @@ from lsq_ops.models import (
 from lsq_ops.models.timing import span
 from lsq_ops.wording import marked
 
-from . import accounts, anchors, doctor_https, erasure, policies, preview, proofs
+from . import (
+    accounts,
+    anchors,
+    backup,
+    doctor_https,
+    erasure,
+    erasures_outside,
+    policies,
+    preview,
+    proofs,
+    restored,
+    waiting,
+)
 from .may import Barred
 
 OK, WARNING, WRONG, UNKNOWN = "ok", "warning", "wrong", "unknown"
@@ -42,6 +56,7 @@ FREE_LEAST = 2 * 1024**3  # bytes
 CLOCK_MOST = 2.0  # seconds
 ITS_CLOCK_MOST = 60.0  # seconds; LeadSquared's, whose answers name whole ones
 ENDED = 50  # requests that are over, the newest, whose digests are computed again
+BACKUP_LATE = 25 * 3600  # seconds: once a day is the least
 PATIENCE = 10  # seconds that our own address may take
 
 
@@ -386,6 +401,13 @@ def _erasures() -> Iterator[Finding]:
             ),
             _("Put that AUDIT_KEY back, or erase these persons once more."),
         )
+    elif again := len(erasures_outside.missing(erasures_outside.known()[0])) if restored.last() else 0:
+        says = _("{n:,} persons were erased behind the backup that this database came out of, and are here again.")
+        do = _("Run manage.py repeat_erasures; see under Erasures what stands against it.")
+        yield Finding("erasures", WRONG, says.format(n=again), do)
+    elif settings.ERASURES_FILE and (unfiled := erasures_outside.unfiled()):
+        says = _("{n:,} erasures have not left by ERASURES_FILE: a restore would bring these persons back.")
+        yield Finding("erasures", WARNING, says.format(n=unfiled), _("The worker writes them; see its log."))
     else:
         yield Finding("erasures", OK, _("Whoever was erased is kept out."))
 
@@ -413,6 +435,60 @@ def _mail() -> Iterator[Finding]:
         )
 
 
+def _backup() -> Iterator[Finding]:
+    if not settings.BACKUP_DIR:
+        if settings.SANDBOX_MODE:
+            yield Finding("backup", OK, _("The sandbox needs none."))
+        else:
+            do = _("Set BACKUP_DIR and run manage.py backup every hour or day: docs/backup.md.")
+            yield Finding("backup", WARNING, _("Nobody knows here of a backup: BACKUP_DIR is not set."), do)
+    else:
+        yield from _newest_backup(Path(settings.BACKUP_DIR))
+    yield from _restored()
+
+
+def _newest_backup(folder: Path) -> Iterator[Finding]:
+    do = _("Run manage.py backup, and see why it did not run by itself: docs/backup.md.")
+    if not folder.is_dir():
+        yield Finding("backup", WRONG, _("BACKUP_DIR, {folder}, is no folder.").format(folder=folder), do)
+        return
+    newest = next(iter(backup.known(folder)), None)
+    if newest is None:
+        yield Finding("backup", WRONG, _("No backup is in {folder}.").format(folder=folder), do)
+        return
+    age = (db_now() - backup.taken_at(newest)).total_seconds()
+    late, says = age > BACKUP_LATE, _("The last one was taken {age} ago.").format(age=span(age))
+    yield Finding("backup", WARNING if late else OK, says, do if late else "")
+
+
+def _restored() -> Iterator[Finding]:
+    """Only of a portal that came out of a backup: what still waits, and what auditors must know."""
+    if made := restored.last():
+        says = _("Restored by {by} from a backup of {at:%Y-%m-%d %H:%M} UTC.")
+        yield Finding("backup", OK, says.format(by=made.by, at=made.taken_at))
+    if count := waiting.restored().count():
+        yield Finding(
+            "backup",
+            WARNING,
+            ngettext(
+                "{n:,} request waits to be confirmed after the restore.",
+                "{n:,} requests wait to be confirmed after the restore.",
+                count,
+            ).format(n=count),
+            _("An operator presses Confirm after the restore, on the page of each."),
+        )
+    if until := restored.lost_until():
+        assert made
+        yield Finding(
+            "backup",
+            WARNING,
+            _(
+                "Anchors know of events {first:,} to {until:,}, which the restore lost; each check of the trail fails."
+            ).format(first=made.head_seq + 1, until=until),
+            _("Keep AUDIT_ANCHOR_FILE for the auditors, move it aside, and a new one begins: docs/backup.md."),
+        )
+
+
 CHECKS: dict[str, Check] = {
     marked("settings"): _settings,
     marked("tables"): _tables,
@@ -423,6 +499,7 @@ CHECKS: dict[str, Check] = {
     marked("webhook"): _webhook,
     marked("https"): _https,
     marked("disk"): _disk,
+    marked("backup"): _backup,
     marked("trail"): _trail,
     marked("anchors"): _anchors,
     marked("digests"): _digests,

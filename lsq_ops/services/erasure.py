@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
@@ -39,8 +40,9 @@ from lsq_ops.models.evidence import unpack
 from lsq_ops.queue import ring
 from lsq_ops.wording import lazy, marked
 
-from . import accounts, batches, erased_ids, holds, notices, reading, uploaded, uploads
+from . import accounts, batches, erased_ids, erasures_outside, holds, notices, reading, uploaded, uploads
 from .batches import Erased, Rule
+from .erasures_outside import Line
 from .may import Barred, Person, need
 
 WHY = lazy("this person was erased from the portal")
@@ -283,11 +285,46 @@ def begin(user: Person, prospect_id: str, reason: str, ticket: str = "") -> Eras
         account = accounts.current_account()
         if erased_ids.among(account, [one]):
             raise Barred(_("This person was erased before; the list below knows the prospect id."))
+        run = _begin(account, one, by=str(user), reason=reason, ticket=ticket)
+    return run
+
+
+def repeat(lines: Iterable[Line], *, by: str) -> dict[str, int]:
+    """Erase once more whom a database that came out of a backup doesn't know to be erased; what became of how many:
+    `again` are being erased, `refused` would be but for what stands against it, `unknown` are only kept out."""
+    missing = erasures_outside.missing(lines)
+    known = erasures_outside.who(missing)
+    told = {"again": 0, "refused": 0, "unknown": 0}
+    for line in missing:
+        why = _("erased on {at}, and once more after a restore").format(at=line.at[:10])
+        with audited():
+            if line.mark in known:
+                run = _begin(*known[line.mark], by=by, reason=why)
+            else:
+                run = _only_keep_out(line, by=by, reason=why)
+            if not run.refused:  # tasks that were known when the person was erased, and are not here
+                here = set(run.ids.values_list("mark", flat=True))
+                ErasedId.objects.bulk_create(ErasedId(erasure=run, mark=one) for one in line.ids if one not in here)
+        told["refused" if run.refused else "again" if line.mark in known else "unknown"] += 1
+    return told
+
+
+def _only_keep_out(line: Line, *, by: str, reason: str) -> Erasure:
+    """Nothing is known of the person here, and nothing is to come."""
+    facts = {"mark": line.mark, "key_mark": erased_ids.key_mark(), "reason": reason}
+    now, account = db_now(), accounts.current_account()
+    run = Erasure.objects.create(account=account, by=by, begun_at=now, ended_at=now, **facts)
+    record("erasure.done", run, actor=by, mark=run.mark, erased={}, kept_back={})
+    return run
+
+
+def _begin(account: Account, one: str, *, by: str, reason: str, ticket: str = "") -> Erasure:
+    with audited():
         person = _person(account, one)
         why, now = _against(account, person), db_now()
         run = Erasure.objects.create(
             account=account,
-            by=str(user),
+            by=by,
             begun_at=now,
             ended_at=now if why else None,
             mark=erased_ids.mark(account, one),
@@ -298,13 +335,14 @@ def begin(user: Person, prospect_id: str, reason: str, ticket: str = "") -> Eras
             person={} if why else person,
         )
         if why:
-            record("erasure.refused", run, actor=str(user), mark=run.mark, why=why)
+            record("erasure.refused", run, actor=by, mark=run.mark, why=why)
         else:
             _keep_out(run)
-            record("erasure.begun", run, actor=str(user), mark=run.mark)
+            record("erasure.begun", run, actor=by, mark=run.mark)
+            transaction.on_commit(erasures_outside.keep)
             text = _(
                 "{user} has what the portal keeps of one person erased ({run}). In LeadSquared nothing is changed."
-            ).format(user=user, run=run)
+            ).format(user=by, run=run)
             notices.tell(notices.auditors(), None, _("one person is erased"), text)
             ring("work")
     return run
@@ -369,6 +407,7 @@ def lift(user: Person, run: Erasure) -> None:
             raise Barred(_("It is not kept out: it is being erased, was refused, or was let in before."))
         ErasedId.objects.filter(erasure=run).delete()
         record("erasure.lifted", run, actor=str(user), mark=run.mark)
+        transaction.on_commit(erasures_outside.keep)
 
 
 def known(prospect_id: str) -> dict[str, int]:

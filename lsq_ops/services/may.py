@@ -59,6 +59,7 @@ ROLE_OF: dict[str, tuple[str, ...]] = {
     "propose": (OPERATOR,),
     "confirm_decision": (OPERATOR,),
     "close": (OPERATOR,),
+    "confirm_restored": (OPERATOR,),
     "see": (REQUESTER, APPROVER, OPERATOR, AUDITOR),
     "reveal": (AUDITOR,),
     "export_evidence": (AUDITOR, REQUESTER, APPROVER, OPERATOR),
@@ -86,6 +87,7 @@ STATES_OF: dict[str, tuple[str, ...]] = {
     "propose": ("running", "needs_attention"),
     "confirm_decision": ("running", "needs_attention"),
     "close": ("needs_attention",),
+    "confirm_restored": ("pending", "approved", "running", "needs_attention"),
 }
 # What changes nothing about it can be done to what belongs to another account too.
 READ_ONLY = ("clone", "see", "reveal", "export_evidence", "export_lead")
@@ -183,7 +185,7 @@ def _person(user: Person, verb: str, request: DeletionRequest) -> Verdict:
         return Verdict(_("Auditors, and those who took part in this request, may take its evidence report away."))
     if verb == "take_back":
         return Verdict(_nothing_to_take_back(user, request))
-    if verb in ("propose", "confirm_decision", "close") and involved(user, request):
+    if verb in ("propose", "confirm_decision", "close", "confirm_restored") and involved(user, request):
         return Verdict(_("You made, edited or asked for this request; an operator who didn't decides on it."))
     if verb == "confirm_decision" and _proposed_all(user, request):
         return Verdict(_("You proposed this; another operator confirms it."))

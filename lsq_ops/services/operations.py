@@ -358,6 +358,19 @@ def _lapsed(account: Account | None) -> Iterator[Alarm]:
             )
 
 
+def _restored(account: Account | None) -> Iterator[Alarm]:
+    for request in waiting.restored().filter(account=account)[:SHOWN]:
+        yield Alarm(
+            _("{request} came out of a backup").format(request=request),
+            story.after_restore(request),
+            _("nothing more of it is sent. What was sent before is read back."),
+            press=_("Confirm after the restore"),
+            about=request,
+            action="confirm_restored",
+            lost="",
+        )
+
+
 def _budget(account: Account | None) -> Iterator[Alarm]:
     cap = budget.daily_cap()
     if account and cap is not None and budget.used_today(account) >= cap:
@@ -423,6 +436,7 @@ ALARMS: tuple[Callable[[Account | None], Iterable[Alarm]], ...] = (
     _pauses,
     _attention,
     _lapsed,
+    _restored,
     _looked_at,
     _budget,
     _syncs_stuck,

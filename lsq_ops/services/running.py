@@ -55,7 +55,7 @@ class Wait(Exception):
 
 def to_start(now: datetime) -> QuerySet[DeletionRequest]:
     """Approved, and the undo time over."""
-    waits = DeletionRequest.objects.filter(state="approved", starts_at__lte=now)
+    waits = DeletionRequest.objects.filter(~DeletionRequest.unconfirmed(), state="approved", starts_at__lte=now)
     return waits.filter(account__current=True, account__paused_at__isnull=True)
 
 
@@ -68,6 +68,8 @@ def start(request: DeletionRequest) -> None:
             return
         if request.expires_at and request.expires_at <= now:
             return  # nobody was there in time; it expires
+        if request.waits_after_restore:
+            return
         request.move("running", actor="system", state_at=now, started_at=now, expires_at=None)
         ring("work", request.pk)
 
@@ -85,6 +87,7 @@ def next_call() -> DeletionCall | None:
         request__stop_asked_at__isnull=True,
         request__version_number=F("version__number"),
     ).exclude(request__kind__in=list(account.paused_kinds))
+    calls = calls.exclude(request__restored_at__isnull=False, request__restore_confirmed_at__isnull=True)
     calls = calls.filter(Q(not_before__isnull=True) | Q(not_before__lte=now))
     calls = calls.filter(Q(claimed_until__isnull=True) | Q(claimed_until__lt=now))
     for call in (
@@ -167,7 +170,9 @@ def _fresh_since(call: DeletionCall) -> datetime:
     from before a deletion on the same lead."""
     clock, request = timing(), call.request
     age = clock.before_send_age if call.lead_id else clock.before_send_list_age
-    since = max(db_now() - timedelta(seconds=age), request.started_at or request.created_at)
+    # What was read before a restore may be older than what was sent behind the backup.
+    confirmed = request.restore_confirmed_at or request.created_at
+    since = max(db_now() - timedelta(seconds=age), confirmed, request.started_at or request.created_at)
     resolved = Attempt.objects.filter(account=request.account, resolved_at__gte=since)
     resolved = resolved.filter(Q(call=call) | (Q(lead_id=call.lead_id) & ~Q(lead_id="")))
     return max([since, *(at for at in resolved.values_list("resolved_at", flat=True) if at)])
@@ -287,6 +292,8 @@ def _open(call: DeletionCall, token: str) -> tuple[Attempt, bytes]:
     now = db_now()
     if account.is_paused or request.kind in account.paused_kinds:
         raise Wait(_("The account is paused."))
+    if request.waits_after_restore:
+        raise Wait(story.after_restore(request))
     if request.state != "running" or request.stop_asked_at or call.state != "planned":
         raise LostRace(_("no longer to be sent"))
     if claimed is None or call.claimed_until != claimed or claimed <= now:

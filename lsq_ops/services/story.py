@@ -38,6 +38,8 @@ WORDS = {
     "request.evidence_exported": lazy("{actor} took the evidence report away"),
     "request.items_exported": lazy("{actor} downloaded {items} items with what they hold"),
     "request.restore_help_taken": lazy("{actor} downloaded the restore help for {items} records"),
+    "request.restored": lazy("Came out of a backup of {taken_at}"),
+    "request.restore_confirmed": lazy("{actor} confirmed it after the restore"),
     "request.rejected": lazy("Rejected by {actor}"),
     "request.withdrawn": lazy("Withdrawn by {actor}"),
     "request.cancelled": lazy("Cancelled by {actor}; nothing was sent"),
@@ -70,11 +72,21 @@ def timeline(request: DeletionRequest) -> list[Event]:
 
 def next_step(request: DeletionRequest, votes: list[Vote] | None = None) -> str:
     """What comes next and when, or what it waits for; "" at the end. `votes`: its valid ones, where they are known."""
+    if request.waits_after_restore and not request.is_over:
+        return after_restore(request)
     if request.state in VOTED_ON:
         return VOTED_ON[request.state](request, valid_votes(request) if votes is None else votes)
     if request.state == "draft":
         return _next_of_draft(request)
     return request.attention if request.state == "needs_attention" else ""
+
+
+def after_restore(request: DeletionRequest) -> str:
+    """Why nothing of it is sent since the portal was restored, and what ends that."""
+    return _(
+        "Waits: the portal was restored from a backup on {at}, and calls of this request may have been sent that the"
+        " backup knows nothing of. Nothing more of it is sent until an operator confirms it after the restore."
+    ).format(at=_clock(request, request.restored_at))
 
 
 def closing_sentence(request: DeletionRequest) -> str:

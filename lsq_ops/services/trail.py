@@ -66,6 +66,15 @@ def verify(files: Iterable[str] = ()) -> Report:
     return _report(check, fault or check.end() or _behind_the_head(), unsigned)
 
 
+def by_itself() -> Report:
+    """Every link against the head, and no anchor asked: those that were made behind a backup know of events that a
+    database made of it can't have."""
+    head = AuditHead.objects.get(pk=1)
+    check = Check((head.seq, head.hash), {})
+    fault = check.walk(_rows(check))
+    return _report(check, fault or check.end() or _behind_the_head(), 0)
+
+
 def _whole_in_parts(check: Check) -> bool:
     """A long chain on all processors: if each part is whole, and begins with the hash that the one before it ends with,
     `check` stands at the end. Which event is bad, and how, only one walk from the beginning tells: False asks for it.

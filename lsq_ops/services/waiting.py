@@ -9,7 +9,7 @@ from .may import Person, enough, may, may_vote, valid_votes_of
 
 def waiting_for(user: Person) -> list[DeletionRequest]:
     """Requests that this person can decide on now, the oldest first."""
-    return [*_to_vote(user), *_lapsed_for(user), *_to_confirm(user)]
+    return [*_to_vote(user), *_lapsed_for(user), *_to_confirm(user), *_restored_for(user)]
 
 
 # Each page asks for their number: who may do none of it, by role, costs no query.
@@ -33,6 +33,19 @@ def _lapsed_for(user: Person) -> list[DeletionRequest]:
     if not may(user, "confirm_vote"):
         return []
     return [request for request in lapsed() if may(user, "confirm_vote", request)]
+
+
+def _restored_for(user: Person) -> list[DeletionRequest]:
+    """Requests that came out of a backup, which this person could confirm."""
+    if not may(user, "confirm_restored"):
+        return []
+    return [request for request in restored() if may(user, "confirm_restored", request)]
+
+
+def restored() -> QuerySet[DeletionRequest]:
+    """Open requests that came out of a backup and that nobody has confirmed since, the oldest first."""
+    rows = DeletionRequest.objects.filter(DeletionRequest.unconfirmed(), state__in=DeletionRequest.open_states())
+    return rows.select_related("account").order_by("pk")
 
 
 def lapsed() -> list[DeletionRequest]:

@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
 from django.test import override_settings
 
-from lsq_ops.models import ActivitySnapshot, DeletionRequest, Task, Team
+from lsq_ops.models import ActivitySnapshot, DeletionRequest, Task, Team, db_now
 from lsq_ops.sandbox.server import RunningSandbox
 from lsq_ops.sandbox.world import WELL_KNOWN, World
 from lsq_ops.services import approval, holds, people
@@ -27,7 +27,7 @@ class Scene:
     world: SmallWorld
     people: dict[str, User | None]
     draft: DeletionRequest
-    pending: DeletionRequest  # needs two votes and has none
+    pending: DeletionRequest  # needs two votes and has none; waits after a restore too
     approved: DeletionRequest  # with Dana's vote alone
     attention: DeletionRequest  # a call without a clear answer, its grace over
     stopped: DeletionRequest  # before anything was sent
@@ -76,6 +76,8 @@ def _made(world: SmallWorld) -> Scene:
     stopped.refresh_from_db()
     pending = world.pending("activities", "bruno")
     assert pending.version.approvals_needed == 2
+    DeletionRequest.objects.filter(pk=pending.pk).update(restored_at=db_now())  # and it came out of a backup
+    pending.refresh_from_db()
     approved = world.pending("activities", "asha")
     approval.vote(world.dana, approved, "approve", digest=approved.version.digest)
     approved.refresh_from_db()

@@ -47,6 +47,7 @@ UPLOADED = "tests/services/test_uploaded.py::"
 JUDGING = "tests/services/test_judging.py::"
 RETENTION = "tests/services/test_retention.py::"
 ERASURE = "tests/services/test_erasure.py::"
+BACKUP = "tests/services/test_backup.py::"
 FACTOR = "tests/admin/test_second_factor.py::"
 SECURITY = "tests/test_security.py::"
 LOGS = "tests/test_logs.py::"
@@ -248,7 +249,7 @@ THE_GATE = [
     ),
     Mistake(
         "guard-editors-vote",
-        MODELS + "guards.py",
+        MODELS + "guard.py",
         "AND (ver.editor_id = {person} OR ver.asked_by_id",
         "AND (ver.asked_by_id",
         (GUARDS + "test_who_edited_it_does_not_vote_on_it",),
@@ -257,7 +258,7 @@ THE_GATE = [
         "guard-confirmed-by-anybody",
         MODELS + "guards.py",
         'NEW.confirmed_by_id IS NOT NULL AND (NEW.confirmed_by_id = NEW.proposed_by_id OR"\n'
-        "        f\" {_is_involved('NEW.confirmed_by_id', 'NEW.request_id')})\"",
+        "        f\" {is_involved('NEW.confirmed_by_id', 'NEW.request_id')})\"",
         'NEW.confirmed_by_id IS NOT NULL AND (NEW.confirmed_by_id = NEW.proposed_by_id)"',
         (GUARDS + "test_nobody_confirms_their_own_decision_or_one_on_their_own_request",),
     ),
@@ -1593,6 +1594,9 @@ MEASURING = [
         """yield Row(*about, "–", NOT_RUN)""",
         """yield Row(*about, "–", MET)""",
         ("tests/test_benchmarks.py::test_what_was_not_run_or_broke_is_not_met",),
+    ),
+]
+
 FLOODS_AND_CHECKS = [
     Mistake(
         "throttle-our-own-tokens-too",
@@ -1621,6 +1625,9 @@ FLOODS_AND_CHECKS = [
         "    if passed_over or not found:\n",
         "    if not found:\n",
         ("tests/test_vulnerable.py::test_packages_that_the_service_does_not_know_are_no_pass",),
+    ),
+]
+
 WATCHING = [
     Mistake(
         "logs-the-secrets-it-knows",
@@ -1645,6 +1652,37 @@ WATCHING = [
     ),
 ]
 
+AFTER_A_RESTORE = [
+    Mistake(
+        "sends-what-came-out-of-a-backup",
+        SERVICES + "running.py",
+        "    calls = calls.exclude(request__restored_at__isnull=False, request__restore_confirmed_at__isnull=True)\n",
+        "",
+        (BACKUP + "test_what_was_unfinished_sends_nothing_until_it_is_confirmed_and_what_was_sent_is_read",),
+    ),
+    Mistake(
+        "guard-forgets-the-backup",
+        MODELS + "guards_restored.py",
+        '" AND r.restored_at IS NOT NULL AND r.restore_confirmed_at IS NULL)",',
+        '" AND r.restored_at IS NULL AND r.restore_confirmed_at IS NOT NULL)",',
+        (BACKUP + "test_what_was_unfinished_sends_nothing_until_it_is_confirmed_and_what_was_sent_is_read",),
+    ),
+    Mistake(
+        "restores-who-was-erased",
+        SERVICES + "erasures_outside.py",
+        "return [line for mark, line in erased.items() if mark not in here]",
+        "return [line for mark, line in erased.items() if mark in here]",
+        (BACKUP + "test_who_was_erased_since_is_erased_again_and_kept_out",),
+    ),
+    Mistake(
+        "takes-a-changed-backup",
+        SERVICES + "backup.py",
+        "    if not (signed or unsigned):",
+        "    if not (signed or not unsigned):",
+        (BACKUP + "test_what_is_cut_off_changed_or_signed_by_another_key_is_refused_and_nothing_is_made",),
+    ),
+]
+
 MISTAKES: tuple[Mistake, ...] = (
     *STATE_MACHINES,
     *AUDIT_CHAIN,
@@ -1666,4 +1704,5 @@ MISTAKES: tuple[Mistake, ...] = (
     *MEASURING,
     *FLOODS_AND_CHECKS,
     *WATCHING,
+    *AFTER_A_RESTORE,
 )
