@@ -23,11 +23,11 @@ LONGEST_PAUSE = 15.0
 
 @dataclass
 class Child:
-    """One process with its group and its log file."""
+    """One process with its group and its log file; without one, it writes where the supervisor writes."""
 
     name: str
     command: list[str]
-    log: Path
+    log: Path | None
     environment: dict[str, str]
     folder: Path
     patience: float = 5.0  # seconds between asking it to end and killing its group
@@ -37,7 +37,7 @@ class Child:
     _seen: int = field(default=0, repr=False)
 
     def start(self) -> None:
-        with open(self.log, "ab") as output:
+        with open(self.log, "ab") if self.log else contextlib.nullcontext() as output:
             self.process = subprocess.Popen(
                 self.command,
                 stdin=subprocess.DEVNULL,
@@ -64,11 +64,13 @@ class Child:
 
     def rotate_log(self) -> None:
         """One older log is kept; a running portal never loses what it is writing."""
-        if self.log.exists():
+        if self.log and self.log.exists():
             self.log.replace(self.log.with_suffix(".log.1"))
 
     def news(self) -> list[str]:
         """Lines of the log since last asked."""
+        if self.log is None:
+            return []  # they were shown already
         with contextlib.suppress(OSError), open(self.log, "rb") as file:
             file.seek(self._seen)
             lines = file.read()

@@ -9,13 +9,15 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
+from django.conf import settings
 from django.db import connection
 
 from lsq_ops import queue
-from lsq_ops.models import Beat
-from lsq_ops.models.timing import timing
+from lsq_ops.models import Beat, db_now
+from lsq_ops.models.timing import span, timing
 from lsq_ops.services import heartbeat
 
+OWN_SILENCE = 10  # times beat_stale: each ring goes to one machine of all, so that one may go without for a while
 log = logging.getLogger(__name__)
 
 
@@ -28,6 +30,8 @@ class Watchdog:
         self.rung = 0.0
         self.trouble = ""
         self.begun = self.moved = time.monotonic()  # of this clock only: a step of the wall clock kills nobody
+        self.own: datetime | None = None
+        self.own_moved = self.moved
 
     def look(self) -> None:
         now = time.monotonic()
@@ -37,17 +41,18 @@ class Watchdog:
         try:
             queue.ring("beat")
             Beat.show("watchdog")
-            beat = Beat.newest("worker")
+            beat, own = Beat.newest("worker"), Beat.seen_here("worker")
             self.tell_outside(now)
         except Exception as trouble:  # the database or Redis is away: nothing that a new worker would cure
             self.report(type(trouble).__name__)
-            self.moved = now
+            self.moved = self.own_moved = now
             heartbeat.keep_without_database()
             return
         finally:
             connection.close()
         self.report("")
         self.judge(beat, now)
+        self.judge_own(own, now)
 
     def report(self, trouble: str) -> None:
         """Once for each change, not at every beat."""
@@ -60,9 +65,29 @@ class Watchdog:
             self.beat, self.moved = beat, now
         elif now - self.moved > timing().beat_stale:
             self.revive(f"was silent for {now - self.moved:.0f} s")
-            self.moved = time.monotonic()
+            self.moved = self.own_moved = time.monotonic()
+
+    def judge_own(self, own: datetime | None, now: float) -> None:
+        """Others that are at work would hide a cluster of this machine that hangs."""
+        if own != self.own:
+            self.own, self.own_moved = own, now
+        elif now - self.own_moved > OWN_SILENCE * timing().beat_stale:
+            self.revive(f"was silent for {now - self.own_moved:.0f} s, while others worked")
+            self.moved = self.own_moved = time.monotonic()
 
     def tell_outside(self, now: float) -> None:
         """Not at once after a start: the worker that it would tell of has not shown itself yet."""
         if now - self.begun > timing().beat_stale:
             heartbeat.keep()
+
+
+def silent_here() -> str:
+    """Why this machine's worker or its watchdog counts as silent; "" where both were seen lately."""
+    now, stale = db_now(), timing().beat_stale
+    for part, seconds in (("watchdog", 2 * stale), ("worker", OWN_SILENCE * stale)):
+        seen = Beat.seen_here(part)
+        if seen is None:
+            return f"No {part} of {settings.MACHINE} was ever seen."
+        if (age := (now - seen).total_seconds()) > seconds:
+            return f"The {part} of {settings.MACHINE} was last seen {span(age)} ago."
+    return ""

@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from socket import gethostname
 from urllib.parse import urlsplit
 
 import environ
@@ -18,6 +19,7 @@ env = environment.Environment(ENV_FILE)
 
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "data")))
 DEBUG = env.flag("DEBUG")
+MACHINE = env.str("MACHINE", default=gethostname())
 
 # --- Secrets ---------------------------------------------------------------------------------------------
 

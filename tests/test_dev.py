@@ -19,6 +19,7 @@ import pytest
 from django.conf import settings
 
 from lsq_ops import watchdog
+from lsq_ops.models import Beat, db_now
 from lsq_ops.supervisor import Child, Supervisor, environment_with
 from tests import run
 from tests.conftest import long_ones_first
@@ -185,6 +186,30 @@ def test_the_watchdog_revives_a_worker_whose_row_stands_still() -> None:
     assert revived == ["was silent for 30 s"]
 
 
+def test_the_watchdog_revives_a_worker_that_is_hidden_by_those_of_other_machines() -> None:
+    revived: list[str] = []
+    dog = watchdog.Watchdog(revived.append)
+    at, now = datetime.now(UTC), time.monotonic()
+    for seconds in range(0, 300, 10):
+        dog.judge(at + timedelta(seconds=seconds), now + seconds)
+        dog.judge_own(at, now + seconds)
+    assert revived == []
+    dog.judge_own(at, now + 301)
+    assert revived == ["was silent for 301 s, while others worked"]
+
+
+@pytest.mark.django_db
+def test_a_machine_says_whether_its_own_parts_were_seen(settings: Any) -> None:
+    settings.MACHINE = "berta"
+    Beat.objects.create(name="worker on anna", at=db_now())
+    Beat.objects.create(name="watchdog on berta", at=db_now())
+    assert watchdog.silent_here() == "No worker of berta was ever seen."
+    Beat.show("worker")
+    assert watchdog.silent_here() == ""
+    Beat.objects.filter(name="worker on berta").update(at=db_now() - timedelta(minutes=6))
+    assert watchdog.silent_here() == "The worker of berta was last seen 6 min ago."
+
+
 def child_of(tmp_path: Path, script: str) -> Child:
     return Child("child", ["/bin/sh", "-c", script], tmp_path / "child.log", environment_with(), tmp_path, patience=1)
 
@@ -332,8 +357,6 @@ def test_up_takes_the_next_free_port(up: Up) -> None:
 
 
 def test_a_killed_cluster_works_again(up: Up) -> None:
-    from lsq_ops.models import Beat
-
     def beat() -> Any:
         return Beat.newest("worker")
 

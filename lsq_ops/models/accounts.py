@@ -1,8 +1,8 @@
 """The LeadSquared tenant and what was learnt about it. Host and keys come from the environment only."""
 
 from datetime import datetime, timedelta
-from socket import gethostname
 
+from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext as _
 
@@ -112,7 +112,16 @@ class Beat(models.Model):
     @classmethod
     def show(cls, part: str) -> None:
         """The worker or watchdog of this machine is alive now."""
-        cls.objects.update_or_create(name=f"{part} on {gethostname()}"[:50], defaults={"at": db_now()})
+        cls.objects.update_or_create(name=cls.here(part), defaults={"at": db_now()})
+
+    @classmethod
+    def here(cls, part: str) -> str:
+        """The name of the row of this machine's worker or watchdog."""
+        return f"{part} on {settings.MACHINE}"[:50]
+
+    @classmethod
+    def seen_here(cls, part: str) -> datetime | None:
+        return cls.objects.filter(name=cls.here(part)).values_list("at", flat=True).first()
 
     @classmethod
     def newest(cls, part: str = "worker") -> datetime | None:

@@ -45,6 +45,9 @@ ZONES = {
     "AUS Eastern Standard Time": "Australia/Sydney",
     "UTC": "UTC",
 }
+# What is changed on the account's row; the application's own role on PostgreSQL may not write the columns beside it.
+LEARNT = ("org_id", "org_name", "key_user", "key_role", "time_zone", "tested_at", "keys_mark")
+PAUSE = ("paused_at", "paused_by", "pause_reason", "paused_kinds", "not_sent_in_a_row")
 PROBE_NEEDS = 8  # activities on the lead that the probe reads
 KEYS_CHANGED = lazy("The keys or the host have changed since the connection was tested; an operator tests it again.")
 NOTHING_LOST = lazy("Nothing is lost: what is approved waits until somebody resumes.")
@@ -183,7 +186,7 @@ def learn(account: Account, facts: KeyUser, *, actor: str) -> Account:
         account.key_user, account.key_role = facts.name[:200], facts.role[:100]
         account.time_zone = settings.LSQ_TIME_ZONE or iana_zone(facts.time_zone) or account.time_zone
         account.tested_at, account.keys_mark = db_now(), keys_mark()
-        account.save()
+        account.save(update_fields=LEARNT)
         record("account.tested", account, actor=actor, role=account.key_role, time_zone=account.time_zone)
     return account
 
@@ -270,7 +273,7 @@ def resume_account(account: Account, *, by: str, kind: str = "") -> None:
                 0,
             )
             record("account.resumed", account, actor=by)
-        account.save()
+        account.save(update_fields=PAUSE)
         ring("work")
 
 

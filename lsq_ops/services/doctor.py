@@ -19,7 +19,7 @@ from django.db.models import Max
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from lsq_ops import checks_stores
+from lsq_ops import __version__, checks_stores
 from lsq_ops.health import migrations_wait
 from lsq_ops.models import (
     AuditAnchor,
@@ -114,7 +114,8 @@ def _tables() -> Iterator[Finding]:
     if migrations_wait():
         yield Finding("tables", WRONG, _("Migrations wait."), _("Stop the workers and run manage.py migrate."))
     else:
-        yield Finding("tables", OK, _("{vendor}: every migration is there.").format(vendor=connection.vendor))
+        says = _("LSQ Ops {version} on {vendor}: every migration is there.")
+        yield Finding("tables", OK, says.format(version=__version__, vendor=connection.vendor))
 
 
 def _guards() -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError, connection, transaction
 
 from lsq_ops.models import AuditEvent, Vote, guards, powers
+from lsq_ops.services import accounts
 
 ROLE = "lsq_app_of_a_test"
 
@@ -41,6 +42,9 @@ def test_the_whole_job_is_done_by_the_application(as_application):
     if (world := as_application) is None:
         return
     assert not powers.owns_its_tables(connection)
+    accounts.test_connection(world.omar)
+    accounts.pause(world.omar, "lunch")
+    accounts.resume(world.omar)
     request = world.work_out(world.running("activities", "asha"))
     assert (request.state, Vote.objects.count()) == ("completed", request.version.approvals_needed)
 

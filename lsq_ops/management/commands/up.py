@@ -24,6 +24,8 @@ from lsq_ops.services.may import Barred
 from lsq_ops.supervisor import Child, Supervisor, ends_by_signal, environment_with
 from lsq_ops.watchdog import Watchdog
 
+from .worker import patience
+
 HERE = "127.0.0.1"
 READY_WITHIN = 60.0
 
@@ -152,7 +154,7 @@ def start_all(supervisor: Supervisor) -> Child:
         sandbox = child("sandbox", [*manage, *sandbox_arguments()])
         supervisor.start(sandbox)
         wait_until(lambda: accepts(urlsplit(settings.LSQ_HOST).port or 0), sandbox)
-    worker = child("worker", [*manage, "worker"], patience=10.0 if settings.SANDBOX_MODE else 45.0)
+    worker = child("worker", [*manage, "worker"], patience=patience())
     supervisor.start(worker)
     wait_until(lambda: answers(f"{own_url()}/health/ready"), web)
     return worker
