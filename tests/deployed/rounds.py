@@ -193,7 +193,6 @@ class Round:
         checks = {
             "verify_audit": ["python", "manage.py", "verify_audit"],
             "the guards": ["python", "manage.py", "doctor", "--only", "guards"],
-            "what was approved": ["python", "manage.py", "doctor", "--only", "digests"],
         }
         for name, command in checks.items():
             for_all = self.hosts[1].run("worker", command)

@@ -1683,6 +1683,42 @@ AFTER_A_RESTORE = [
     ),
 ]
 
+HOSTS = (
+    Mistake(
+        "a hanging worker is hidden by those of other machines",
+        "lsq_ops/watchdog.py",
+        "        elif now - self.own_moved > OWN_SILENCE * timing().beat_stale:",
+        "        elif now - self.own_moved > 1e9:",
+        ("tests/test_dev.py::test_the_watchdog_revives_a_worker_that_is_hidden_by_those_of_other_machines",),
+    ),
+    Mistake(
+        "the whole row of the account is written",
+        SERVICES + "accounts.py",
+        "        account.save(update_fields=LEARNT)",
+        "        account.save()",
+        ("tests/models/test_powers.py::test_the_whole_job_is_done_by_the_application",),
+        postgres=True,
+    ),
+    Mistake(
+        "compose kills a worker before it has finished",
+        "deploy/compose.yaml",
+        "    stop_grace_period: 60s  # longer",
+        "    stop_grace_period: 30s  # longer",
+        ("tests/deployed/test_files.py::test_a_worker_is_given_the_time_it_takes_itself",),
+    ),
+    Mistake(
+        "everybody gets the owner's database",
+        "deploy/compose.yaml",
+        "    env_file: [{path: portal.env, format: raw}]\n    depends_on:\n      migrate: {condition: "
+        "service_completed_successfully}\n      redis: {condition: service_healthy}\n    healthcheck:\n"
+        '      test: ["CMD", "python", "manage.py"',
+        "    env_file: [{path: portal.env, format: raw}, {path: owner.env, format: raw}]\n    depends_on:\n      migrate:"
+        " {condition: service_completed_successfully}\n      redis: {condition: service_healthy}\n    healthcheck:\n"
+        '      test: ["CMD", "python", "manage.py"',
+        ("tests/deployed/test_files.py::test_only_who_migrates_gets_the_owner_s_address",),
+    ),
+)
+
 MISTAKES: tuple[Mistake, ...] = (
     *STATE_MACHINES,
     *AUDIT_CHAIN,
@@ -1705,4 +1741,5 @@ MISTAKES: tuple[Mistake, ...] = (
     *FLOODS_AND_CHECKS,
     *WATCHING,
     *AFTER_A_RESTORE,
+    *HOSTS,
 )
