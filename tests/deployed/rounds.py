@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,7 +112,7 @@ class Round:
 
     def work(self) -> None:
         for host in self.hosts:
-            wait_until(f"the web server of {host.name} is healthy", lambda: host.healthy("web"), 60)  # noqa: B023
+            wait_until(f"the web server of {host.name} is healthy", lambda: host.healthy("web"), 120, 1)  # noqa: B023
         self.stage("starting")
         rita, arun, dana, omar = (
             persons.Person(self.portal, name, self.password, self.met) for name in ("rita", "arun", "dana", "omar")
@@ -125,13 +126,15 @@ class Round:
         asked = [persons.asks(rita, [rows[lead]], now) for lead in leads]
         self.stage("asking")
         self.asked = [int(address.rstrip("/").rpartition("/")[2]) for address in asked]
-        for address in asked:
-            persons.approves(arun, address)
-            persons.approves(dana, address)
         for host in self.hosts:
-            wait_until(f"the worker of {host.name} is healthy", lambda: host.healthy("worker"), 90, 2)  # noqa: B023
-        self.stage("approving")
-        self.violence(rita)
+            wait_until(f"the worker of {host.name} is healthy", lambda: host.healthy("worker"), 120, 2)  # noqa: B023
+        with ThreadPoolExecutor(1) as deciding:
+            decided = deciding.submit(
+                lambda: [persons.approves(one, address) for address in asked for one in (arun, dana)]
+            )
+            self.violence(rita)
+            decided.result()
+        self.stage("deciding, killing")
         states = self.ends()
         self.outcome.facts |= {"requests": dict(Counter(states.values()))}
 
@@ -140,9 +143,9 @@ class Round:
         wait_until("the first delete arrives", lambda: bool(self.crm.app.deletes()), 120, 0.02)
         anna, berta = self.hosts
         killed = anna.kill("worker"), berta.kill("web")
-        for _ in range(10):
+        self.outcome.facts |= {"killed": sum(killed), "deletes until then": len(self.crm.app.deletes())}
+        for _ in range(5):
             rita.get("/admin/lsq_ops/deletionrequest/")
-        self.outcome.facts |= {"killed": sum(killed)}
         if killed[0] < 4 or killed[1] < 2:
             self.trouble(f"only {killed} processes were there to be killed")
 
@@ -151,14 +154,14 @@ class Round:
             return dict(self.ask("SELECT id, state FROM lsq_ops_deletionrequest WHERE id = ANY(%s)", self.asked))
 
         with contextlib.suppress(AssertionError):  # what is left then is told below
-            wait_until("every request has ended", lambda: {*states().values()} <= {*ENDED}, 300, 0.5)
+            wait_until("every request has ended", lambda: {*states().values()} <= {*ENDED}, 600, 0.5)
         self.stage("sending")
         for pk, state in states().items():
             if state != "completed":
                 self.trouble(f"DR-{pk} is {state}")
         for host in self.hosts:
             for service in ("web", "worker"):
-                wait_until(f"{service} of {host.name} works again", lambda: host.healthy(service), 90, 2)  # noqa: B023
+                wait_until(f"{service} of {host.name} works again", lambda: host.healthy(service), 120, 2)  # noqa: B023
         return states()
 
     def body_in_chunks(self) -> None:

@@ -1707,15 +1707,11 @@ HOSTS = (
         ("tests/deployed/test_files.py::test_a_worker_is_given_the_time_it_takes_itself",),
     ),
     Mistake(
-        "everybody gets the owner's database",
+        "compose starts workers without a watchdog",
         "deploy/compose.yaml",
-        "    env_file: [{path: portal.env, format: raw}]\n    depends_on:\n      migrate: {condition: "
-        "service_completed_successfully}\n      redis: {condition: service_healthy}\n    healthcheck:\n"
-        '      test: ["CMD", "python", "manage.py"',
-        "    env_file: [{path: portal.env, format: raw}, {path: owner.env, format: raw}]\n    depends_on:\n      migrate:"
-        " {condition: service_completed_successfully}\n      redis: {condition: service_healthy}\n    healthcheck:\n"
-        '      test: ["CMD", "python", "manage.py"',
-        ("tests/deployed/test_files.py::test_only_who_migrates_gets_the_owner_s_address",),
+        '"worker", "--watched"]',
+        '"worker"]',
+        ("tests/deployed/test_files.py::test_what_keeps_running_is_started_again_and_ends_its_group",),
     ),
 )
 
