@@ -17,6 +17,7 @@ from lsq_ops.models import Beat, db_now
 from lsq_ops.models.timing import span, timing
 from lsq_ops.services import heartbeat
 
+LONGEST = 8  # times beat_stale
 OWN_SILENCE = 10  # times beat_stale: each ring goes to one machine of all, so that one may go without for a while
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ class Watchdog:
         self.rung = 0.0
         self.trouble = ""
         self.begun = self.moved = time.monotonic()  # of this clock only: a step of the wall clock kills nobody
+        self.longer = 1  # a busy machine may take longer to start it than it may be silent
         self.own: datetime | None = None
         self.own_moved = self.moved
 
@@ -62,8 +64,9 @@ class Watchdog:
 
     def judge(self, beat: datetime | None, now: float) -> None:
         if beat != self.beat:
-            self.beat, self.moved = beat, now
-        elif now - self.moved > timing().beat_stale:
+            self.beat, self.moved, self.longer = beat, now, 1
+        elif now - self.moved > timing().beat_stale * self.longer:
+            self.longer = min(self.longer * 2, LONGEST)
             self.revive(f"was silent for {now - self.moved:.0f} s")
             self.moved = self.own_moved = time.monotonic()
 

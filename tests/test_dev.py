@@ -186,6 +186,20 @@ def test_the_watchdog_revives_a_worker_whose_row_stands_still() -> None:
     assert revived == ["was silent for 30 s"]
 
 
+def test_a_worker_that_takes_long_to_start_is_given_longer_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    revived: list[float] = []
+    dog = watchdog.Watchdog(lambda why: revived.append(clock[0]))
+    clock = [dog.moved]
+    monkeypatch.setattr(watchdog.time, "monotonic", lambda: clock[0])
+    begun = dog.moved
+    for _ in range(500):
+        clock[0] += 1
+        dog.judge(None, clock[0])
+    assert [round(at - begun) for at in revived] == [31, 92, 213, 454]
+    dog.judge(datetime.now(UTC), clock[0])
+    assert dog.longer == 1
+
+
 def test_the_watchdog_revives_a_worker_that_is_hidden_by_those_of_other_machines() -> None:
     revived: list[str] = []
     dog = watchdog.Watchdog(revived.append)
