@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 SWEEP = 10  # seconds
 TURN = 15  # seconds over a job's own that a reading may go on; the queue kills a job after a minute
 LINGER = 3  # seconds: for what is due so soon, it isn't worth going to sleep
+MAILS = 5  # seconds that mails are sent for in a round
 
 
 def work(seconds: float | None = None) -> bool:
@@ -50,7 +51,7 @@ def work(seconds: float | None = None) -> bool:
     until = time.monotonic() + (timing().job if seconds is None else seconds)
     last = until + TURN if seconds is None else None
     while time.monotonic() < until and not is_stopping():
-        sweep()
+        sweep(last)
         tend()
         if do_one(last):
             beat()
@@ -107,33 +108,73 @@ def contained(
 
 def do_one(until: float | None = None) -> bool:
     """One piece of work, by lane; False where none is to be had. `until`: when (monotonic) the worker must be done."""
-    snapshot = reading.claim([Lane.VERIFY, Lane.SEND])
+    if _read([Lane.VERIFY, Lane.SEND], until) or _send():
+        return True
+    if _take_upload(until):  # somebody waits for it, and it asks nothing of LeadSquared
+        return True
+    return _read([Lane.PREVIEW, Lane.MIRROR], until) or _sync(until) or any(map(_behind, _last()))
+
+
+def _read(lanes: list[ActivitySnapshot.Lane], until: float | None) -> bool:
+    snapshot = reading.claim(lanes)
     if snapshot is None:
-        call = running.next_call()
-        if call is not None:
-            with contained(call, running.put_off):
-                running.send(call)
-            return True
-        if upload := uploaded.claim():  # somebody waits for it, and it asks nothing of LeadSquared
-            with contained(upload):
-                uploaded.step(upload, until)
-            return True
-        snapshot = reading.claim([Lane.PREVIEW, Lane.MIRROR])
-    if snapshot is not None:
-        with contained(snapshot, reading.put_off):
-            reading.perform(snapshot, until)
-            after(snapshot)
-        return True
-    if run := syncing.claim():
-        with contained(run, syncing.put_off):
-            syncing.step(run, until)
-        return True
-    # Behind all that somebody waits for.
-    for step in (erasure.step, notices.send_due, trail.check_due, retention.step):
-        with contained(step):
-            if step():
-                return True
+        return False
+    with contained(snapshot, reading.put_off):
+        reading.perform(snapshot, until)
+        after(snapshot)
+    return True
+
+
+def _send() -> bool:
+    call = running.next_call()
+    if call is None:
+        return False
+    with contained(call, running.put_off):
+        running.send(call)
+    return True
+
+
+def _take_upload(until: float | None) -> bool:
+    upload = uploaded.claim()
+    if upload is None:
+        return False
+    with contained(upload):
+        uploaded.step(upload, until)
+    return True
+
+
+def _sync(until: float | None) -> bool:
+    run = syncing.claim()
+    if run is None:
+        return False
+    with contained(run, syncing.put_off):
+        syncing.step(run, until)
+    return True
+
+
+def _last() -> tuple[Callable[[], bool], ...]:
+    """Behind all that somebody waits for."""
+    return erasure.step, notices.send_due, trail.check_due, retention.step
+
+
+def _behind(step: Callable[[], bool]) -> bool:
+    with contained(step):
+        return step()
     return False
+
+
+def take_turns(until: float | None = None) -> None:
+    """A piece of each kind of work that stands behind another one, the short ones first. By the order alone what never
+    ends, like the refreshing of very many leads, would keep a mail back for days."""
+    mails_until = time.monotonic() + MAILS
+    while _behind(notices.send_due) and time.monotonic() < mails_until:
+        pass
+    for step in _last():
+        if step is not notices.send_due:
+            _behind(step)
+    _sync(until)
+    _read([Lane.PREVIEW, Lane.MIRROR], until)
+    _take_upload(until)
 
 
 def after(snapshot: ActivitySnapshot) -> None:
@@ -157,13 +198,15 @@ def hand_on(request: DeletionRequest) -> None:
     verifying.judge_ready(request)
 
 
-def sweep() -> None:
-    """Catch up, if nobody has done so lately: under load the ring for it would wait behind many others."""
+def sweep(until: float | None = None) -> None:
+    """Catch up, and give each kind of work its turn, if nobody has done so lately: under load the ring for it would
+    wait behind many others, and some work behind other work."""
     now = db_now()
     swept, made = Beat.objects.get_or_create(name="sweep", defaults={"at": now})
     late = Beat.objects.filter(name="sweep", at=swept.at, at__lte=now - timedelta(seconds=SWEEP))
     if made or late.update(at=now):
         catch_up()
+        take_turns(until)
 
 
 def catch_up() -> None:

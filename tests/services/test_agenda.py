@@ -9,7 +9,7 @@ from django_q.brokers import get_broker
 from lsq_ops.models import ActivitySnapshot, Beat, Notice, db_now
 from lsq_ops.queue import ring
 from lsq_ops.sandbox.world import WELL_KNOWN
-from lsq_ops.services import agenda, reading, receiving, running
+from lsq_ops.services import agenda, notices, reading, receiving, running
 
 from .steps import attempts, drain, go_on, one_call, timed, to_the_end
 
@@ -82,6 +82,34 @@ def test_what_a_dead_worker_left_is_found_while_there_is_always_other_work(world
     agenda.work(0.1)
     agenda.work(0.1)
     assert len(swept) == 1
+
+
+def test_mails_go_out_however_many_leads_there_are_to_refresh(world, monkeypatch):
+    """What asks LeadSquared comes first, and never ends: each worker's whole turn goes to it."""
+    read, snapshot = [], ActivitySnapshot(lane=reading.Lane.MIRROR)
+    monkeypatch.setattr(agenda.reading, "claim", lambda lanes: snapshot if reading.Lane.MIRROR in lanes else None)
+    monkeypatch.setattr(agenda.reading, "perform", lambda *about: read.append(1))
+    monkeypatch.setattr(agenda, "after", lambda snapshot: None)
+    for number in range(5):
+        notices.tell([world.rita], None, f"mail {number}", "Something.")
+    agenda.sweep()
+    Beat.objects.filter(name="sweep").update(at=db_now() - timedelta(seconds=agenda.SWEEP + 1))
+    assert agenda.work(0.1)
+    assert read
+    assert not Notice.objects.filter(subject__contains="mail", sent_at=None).exists()
+
+
+def test_whatever_stands_behind_has_its_turn_in_each_sweep(world, monkeypatch):
+    turns = []
+    for module in (agenda.erasure, agenda.retention):
+        monkeypatch.setattr(module, "step", lambda name=module.__name__: bool(turns.append(name)))
+    for module in (agenda.syncing, agenda.uploaded):
+        monkeypatch.setattr(module, "claim", lambda name=module.__name__: turns.append(name))
+    monkeypatch.setattr(agenda, "do_one", lambda until: True)
+    for _ in range(2):
+        Beat.objects.filter(name="sweep").update(at=db_now() - timedelta(seconds=agenda.SWEEP + 1))
+        agenda.work(0.05)
+    assert [name.rpartition(".")[2] for name in turns] == 2 * ["erasure", "retention", "syncing", "uploaded"]
 
 
 def test_rings_do_not_pile_up(committed_db):
