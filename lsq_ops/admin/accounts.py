@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from lsq_ops import kinds
-from lsq_ops.admin import face
+from lsq_ops.admin import blackouts, face
 from lsq_ops.admin.base import BaseAdmin
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.models import Account
@@ -43,10 +43,10 @@ class KindForm(forms.Form):
 
 
 @admin.register(Account)
-class AccountAdmin(BaseAdmin):
+class AccountAdmin(blackouts.Blackouts, BaseAdmin):
     list_display = ("__str__", "host", "state")
     sortable_by = ()
-    actions_detail = ("test", "pause", "resume", "resume_kind")
+    actions_detail = ("test", "pause", "resume", "resume_kind", "close_hours", "close_period", "lift_blackout")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
         """There is one account per deployment: its page is the list, until there is an old one too."""
@@ -78,6 +78,7 @@ class AccountAdmin(BaseAdmin):
             (_("Used"), _used(obj)),
             (_("Offset means"), OFFSETS.get(obj.offset_meaning, obj.offset_meaning)),
             (_("Kinds that wait"), "; ".join(f"{kind}: {why}" for kind, why in obj.paused_kinds.items()) or _("none")),
+            *blackouts.facts(obj),
         ]
 
     @dialog(

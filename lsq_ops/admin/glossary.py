@@ -29,6 +29,10 @@ WORDS = {
     lazy("Kept neighbour"): lazy(
         "A record of the same leads that must stay. If one vanishes, the portal stops and asks."
     ),
+    lazy("Blackout"): lazy(
+        "Hours of the week, or a period, in which no deletion call is sent. Reading goes on, and what waits"
+        " goes on by itself when it is over. The time between blackouts is the run window."
+    ),
     lazy("Window"): lazy(
         "From one second to another on one lead: LeadSquared deletes by type and window, never by id. The portal"
         " finds the windows that hold every chosen item and nothing else."

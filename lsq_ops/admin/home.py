@@ -37,6 +37,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "may_draft": bool(may(request.user, "draft")),
         "lamp": operations.lamp(),
         "gauge": operations.gauge(account) if account else None,
+        "closed": operations.closed(account),
         "alarms": len(operations.alarms(account)),
     }
 

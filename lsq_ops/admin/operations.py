@@ -31,6 +31,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "idle": [lane.name.lower() for lane in lanes if not (lane.now or lane.later)],
         "rings": operations.rings(),
         "gauge": operations.gauge(account) if account else None,
+        "closed": operations.closed(account),
         "waits": waits,
         "waiting": waiting,
         "failures": operations.failures(account),
@@ -45,6 +46,7 @@ def as_json(request: HttpRequest) -> HttpResponse:
     """What the page says, for programs of somebody who is signed in. Times are UTC, ages are left to the reader."""
     account = face.current_account(request)
     waits, waiting = operations.what_waits(account)
+    closed = operations.closed(account)
     return JsonResponse(
         {
             "at": face.now(),
@@ -52,6 +54,7 @@ def as_json(request: HttpRequest) -> HttpResponse:
             "parts": [asdict(part) for part in operations.parts()],
             "paused": bool(account and account.is_paused),
             "paused_kinds": account.paused_kinds if account else {},
+            "closed": asdict(closed) if closed else None,
             "lanes": [asdict(lane) for lane in operations.lanes(account)],
             "rings": operations.rings(),
             "budget": asdict(operations.gauge(account)) if account else None,

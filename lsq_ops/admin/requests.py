@@ -22,7 +22,7 @@ from lsq_ops.admin import difference_page, face, request_page
 from lsq_ops.admin.base import BaseAdmin, PlainList, by_post
 from lsq_ops.admin.request_dialogs import RequestDialogs
 from lsq_ops.models import DeletionRequest, RequestVersion
-from lsq_ops.services import items, sight, story
+from lsq_ops.services import items, run_windows, sight, story
 from lsq_ops.services.may import Barred, valid_votes_of
 from lsq_ops.wording import lazy
 
@@ -71,8 +71,9 @@ class RequestList(PlainList):
         for row in rows:
             row._version = versions[row.pk, row.version_number]
         votes = valid_votes_of(row for row in rows if row.state in story.VOTED_ON)
+        windows = run_windows.of_all(row.account for row in rows)
         for row in rows:
-            row.next = story.next_step(row, votes.get(row.pk))  # type: ignore[attr-defined]
+            row.next = story.next_step(row, votes.get(row.pk), windows[row.account_id])  # type: ignore[attr-defined]
         self.result_list = rows
 
 

@@ -62,8 +62,6 @@ WORDS = {
     "request.evidence_exported": lazy("exported the evidence report on {request}"),
     "request.items_exported": lazy("downloaded {items} items of {request} with what they hold"),
     "request.restore_help_taken": lazy("downloaded the restore help of {request}, {items} records"),
-    "request.restored": lazy("{request} came out of a backup of {taken_at}, and waits to be confirmed"),
-    "request.restore_confirmed": lazy("confirmed {request} after the restore"),
     "request.rejected": lazy("rejected {request}"),
     "request.withdrawn": lazy("withdrew {request}"),
     "request.cancelled": lazy("cancelled {request}"),
@@ -102,6 +100,8 @@ WORDS = {
     "account.kind_paused": lazy("paused the kind {kind}: {cause}"),
     "account.kind_resumed": lazy("resumed the kind {kind}"),
     "account.learnt": lazy("learnt the rate limit: {calls} calls in {seconds} s"),
+    "blackout.set": lazy("set a blackout, {when}: {cause}"),
+    "blackout.lifted": lazy("lifted the blackout {when}"),
     "account.sync_on": lazy("began to keep the leads in step with LeadSquared"),
     "account.sync_off": lazy("ended keeping the leads in step with LeadSquared"),
     "sync.running": lazy("a sync of leads goes on, from {leg}"),
@@ -134,8 +134,6 @@ WORDS = {
     "erasure.done": lazy("one person was erased from what the portal keeps"),
     "erasure.refused": lazy("wanted to erase one person, which was refused"),
     "erasure.lifted": lazy("let an erased person come in again"),
-    "backup.taken": lazy("took a backup of the database, up to event {head}"),
-    "backup.restored": lazy("restored the portal from a backup of {taken_at}, up to event {head}"),
     "upload.read": lazy("read an uploaded list of {lines} lines and took {taken}"),
     "upload.outcome_taken": lazy("took the uploaded list away, with what became of its lines"),
     "upload.thrown_away": lazy("threw an uploaded file and its lines away"),
@@ -205,11 +203,9 @@ class _Filled(dict[str, Any]):
     """format_html unpacks its keywords; every word that any sentence asks for must be there."""
 
     def __init__(self, known: dict[str, Any]) -> None:
-        asked = _("version targets items gone why cause outcome team choice role kind calls seconds roles before after")
-        asked += _(
-            " user counts_from until tiers prospect_id sentence found by on_hold count record_type leg taken looked"
-        )
-        asked += " taken_at head"
+        asked = "version targets items gone why cause outcome team choice role kind calls seconds roles before after"
+        asked += " user counts_from until when tiers prospect_id sentence found by on_hold count record_type leg"
+        asked += " taken looked taken_at head"
         super().__init__({**dict.fromkeys(asked.split(), "?"), **known})
 
 

@@ -2,6 +2,7 @@
 
 from .accounts import Account, Beat, BudgetDay, BudgetSlot
 from .audit import AuditAnchor, AuditEvent, AuditHead, TrailCheck, audited, record
+from .blackouts import Blackout
 from .calls import Attempt, CallBody, DeletionCall, TaskClaim, WebhookReceipt
 from .clock import db_now, durable
 from .erasing import ErasedId, ErasingRun, Erasure, RetentionRun
@@ -36,6 +37,7 @@ __all__ = [
     "AuditEvent",
     "AuditHead",
     "Beat",
+    "Blackout",
     "BudgetDay",
     "BudgetSlot",
     "CacheEntry",

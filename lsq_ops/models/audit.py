@@ -32,6 +32,7 @@ ACTIONS = frozenset(
         "decision": "proposed confirmed",
         "receipt": "arrived contradicts",
         "account": "created tested paused resumed kind_paused kind_resumed learnt sync_on sync_off",
+        "blackout": "set lifted",
         "sync": "running asking done stopped",
         "people": "user_made locked unlocked password_reset password_changed roles_changed grant_given grant_revoked "
         "team_made second_factor_added second_factor_removed second_factor_reset recovery_codes_made votes_suspended "

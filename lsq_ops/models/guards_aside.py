@@ -59,6 +59,27 @@ RIGHTS = [
     frozen("lsq_ops_hold", "lifted_by", "OLD.lifted_at IS NOT NULL", rule="lifted"),
 ]
 
+# Hours of the week go by the account's local clock, and SQLite knows no time zones: that no call is sent in them is the
+# service's rule alone. A period is two moments, and its rule stands at the gate of attempts too.
+BLACKOUTS = [
+    never("lsq_ops_blackout", "DELETE"),
+    new_key("lsq_ops_blackout", "x.id = NEW.id"),
+    frozen(
+        "lsq_ops_blackout",
+        "id account_id weekdays from_time to_time begins_at ends_at reason set_by set_at",
+    ),
+    once("lsq_ops_blackout", "lifted_at"),
+    frozen("lsq_ops_blackout", "lifted_by", "OLD.lifted_at IS NOT NULL", rule="lifted"),
+    Guard(
+        "lsq_ops_attempt",
+        "INSERT",
+        "blackout",
+        "EXISTS (SELECT 1 FROM lsq_ops_blackout b WHERE b.account_id = NEW.account_id AND b.lifted_at IS NULL"
+        " AND b.begins_at <= {now} AND b.ends_at > {now})",
+        "attempt: no deletion call is sent in a blackout",
+    ),
+]
+
 ACCOUNT = [
     never("lsq_ops_account", "DELETE"),
     new_key("lsq_ops_account", "x.id = NEW.id", "x.host = NEW.host, x.org_id = NEW.org_id"),
@@ -153,7 +174,7 @@ TRAIL = [
     frozen("lsq_ops_trailcheck", "last prev anchored done_at", "OLD.done_at IS NOT NULL"),
 ]
 
-ASIDE = (*RIGHTS, *ACCOUNT, *READINGS, *RECEIPTS, *CLAIMS, *TRAIL)
+ASIDE = (*RIGHTS, *BLACKOUTS, *ACCOUNT, *READINGS, *RECEIPTS, *CLAIMS, *TRAIL)
 
 # What may change at any time, by table: work in progress, notes for people, and what is only ever added to. Every other
 # column of a guarded table is watched over by a rule; a test compares.

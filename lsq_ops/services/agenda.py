@@ -30,6 +30,7 @@ from . import (
     receiving,
     reminders,
     retention,
+    run_windows,
     running,
     settling,
     syncing,
@@ -252,20 +253,30 @@ def _linger(until: float) -> bool:
 
 def _next_due() -> datetime | None:
     """The earliest time that something waits for; None where nothing does."""
-    open_account = {"account__paused_at__isnull": True, "account__current": True}
     times = [
-        DeletionRequest.objects.filter(~DeletionRequest.unconfirmed(), state="approved", **open_account).aggregate(
-            t=Min("starts_at")
-        )["t"],
+        *_next_sends(),
         DeletionCall.objects.filter(state="verifying").aggregate(t=Min("not_before"))["t"],
-        DeletionCall.objects.filter(
-            state="planned",
-            request__state="running",
-            request__account__paused_at__isnull=True,
-            not_before__gt=db_now(),
-        ).aggregate(t=Min("not_before"))["t"],
         ActivitySnapshot.objects.filter(read_at__isnull=True, not_before__gt=db_now()).aggregate(t=Min("not_before"))[
             "t"
         ],
     ]
     return min((t for t in times if t), default=None)
+
+
+def _next_sends() -> list[datetime | None]:
+    """When a request begins, or a call is looked at; in a blackout, its end."""
+    now = db_now()
+    if opens := run_windows.of_current().closed_until(now):
+        return [opens]
+    open_account = {"account__paused_at__isnull": True, "account__current": True}
+    return [
+        DeletionRequest.objects.filter(~DeletionRequest.unconfirmed(), state="approved", **open_account).aggregate(
+            t=Min("starts_at")
+        )["t"],
+        DeletionCall.objects.filter(
+            state="planned",
+            request__state="running",
+            request__account__paused_at__isnull=True,
+            not_before__gt=now,
+        ).aggregate(t=Min("not_before"))["t"],
+    ]

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 
 from lsq_ops import kinds
@@ -24,7 +24,7 @@ from lsq_ops.models import (
 )
 from lsq_ops.queue import ring
 
-from . import drafting, holds, notices, policy, preview, reading, second_factor, story, striking
+from . import drafting, holds, notices, policy, preview, reading, run_windows, second_factor, story, striking
 from .may import Barred, Person, enough, grant_in_force, may, need, standing_vote, valid_votes
 from .settling import settle
 
@@ -181,10 +181,24 @@ def skip(call: DeletionCall, *, actor: str, why: str, readings: Iterable[Activit
     call.move("skipped", actor=actor, details=details, ended_at=db_now(), note=why[:500])
 
 
-def to_expire(now: datetime) -> QuerySet[DeletionRequest]:
-    """Waited too long for votes, or for the start; a pause doesn't count against the latter."""
+def to_expire(now: datetime) -> list[DeletionRequest]:
+    """Waited too long for votes, or for the start; a pause doesn't count against the latter, nor does a blackout."""
     late = DeletionRequest.objects.filter(state__in=("pending", "approved"), expires_at__lte=now)
-    return late.exclude(state="approved", account__paused_at__isnull=False)
+    late = late.exclude(state="approved", account__paused_at__isnull=False).select_related("account")
+    return [request for request in late if is_late(request, now)]
+
+
+def is_late(request: DeletionRequest, now: datetime) -> bool:
+    """Its time is over, whether it waits for votes or for its start."""
+    if request.expires_at is None or request.expires_at > now:
+        return False
+    return request.state != "approved" or expiry(request, now) <= now
+
+
+def expiry(request: DeletionRequest, now: datetime) -> datetime:
+    """Until when an approved request must have started: what blackouts took of its time so far is given back."""
+    assert request.expires_at is not None
+    return request.expires_at + run_windows.closed_time(request.account, request.state_at, now)
 
 
 def expire(request: DeletionRequest) -> None:
@@ -193,7 +207,7 @@ def expire(request: DeletionRequest) -> None:
         request = DeletionRequest.locked(request.pk)
         if request.state == "approved" and request.account.is_paused:
             return
-        if request.state in ("pending", "approved") and request.expires_at and request.expires_at <= db_now():
+        if request.state in ("pending", "approved") and is_late(request, db_now()):
             _end(request, "expired", actor="system")
             text = _("Nothing was sent. Clone it to ask again.")
             notices.tell(notices.owners(request), request, "expired", text, Topic.MINE)

@@ -53,6 +53,7 @@ ROLE_OF: dict[str, tuple[str, ...]] = {
     "test_connection": (OPERATOR,),
     "pause": (OPERATOR,),
     "resume": (OPERATOR,),
+    "blackout": (OPERATOR,),
     "set_up": (OPERATOR, POLICY_ADMIN),
     "send_again": (OPERATOR,),
     "reverify": (OPERATOR,),

@@ -32,7 +32,7 @@ from lsq_ops.models import (
 from lsq_ops.models.timing import span
 from lsq_ops.wording import lazy, marked
 
-from . import budget, causes, doctor, notices, story, waiting
+from . import budget, causes, doctor, notices, run_windows, story, waiting
 from .may import valid_votes_of
 
 NOTHING_LOST = lazy("Nothing is lost.")
@@ -158,7 +158,26 @@ def what_waits(account: Account | None) -> tuple[list[Waiting], int]:
     rows = rows.exclude(state="draft")
     first = list(rows.select_related("account").prefetch_related("versions").order_by("state_at")[:SHOWN])
     votes = valid_votes_of(one for one in first if one.state in story.VOTED_ON)
-    return [Waiting(one, one.state_at, story.next_step(one, votes.get(one.pk))) for one in first], rows.count()
+    windows = run_windows.of(account) if account else None
+    said = [Waiting(one, one.state_at, story.next_step(one, votes.get(one.pk), windows)) for one in first]
+    return said, rows.count()
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """No call is sent until then, and why."""
+
+    until: datetime
+    why: str
+
+
+def closed(account: Account | None) -> Closed | None:
+    """What the run windows of the account say just now; None where calls may be sent."""
+    if account is None:
+        return None
+    windows, now = run_windows.of(account), db_now()
+    until = windows.closed_until(now)
+    return Closed(until, windows.why(now)) if until else None
 
 
 # --- The budget ---------------------------------------------------------------------------------------------

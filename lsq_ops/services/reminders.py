@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from lsq_ops.models import DeletionRequest, RequestVersion, Topic, audited, db_now, timing
 
-from . import notices, policy, story
+from . import approval, notices, policy, run_windows, story
 
 
 def due() -> Iterator[DeletionRequest]:
@@ -38,11 +38,14 @@ def remind(request: DeletionRequest) -> None:
 def _passed(request: DeletionRequest, now: datetime) -> int:
     """How many of its reminders are due: those of the votes, and behind them the one of the start."""
     clock = timing()
-    if request.expires_at is None or (request.expires_at <= now and not request.account.is_paused):
+    if request.expires_at is None or (approval.is_late(request, now) and not request.account.is_paused):
         return 0
     if request.state == DeletionRequest.State.APPROVED:
         # By the clock, also through a pause: nobody should find out a week later that it was forgotten.
+        # A blackout was planned, and ends by itself: it is left out.
         late = request.state_at + timedelta(seconds=clock.approved_expires) * clock.remind_start_after
+        if late <= now:
+            late += run_windows.closed_time(request.account, request.state_at, now)
         return len(clock.remind_after) + 1 if late <= now else 0
     if request.state != DeletionRequest.State.PENDING:
         return 0
@@ -66,7 +69,8 @@ def _not_started(request: DeletionRequest) -> str:
     )
     if request.account.is_paused:
         return _("{late} A pause doesn't count against it; when the account is resumed it goes on.").format(late=late)
-    return _("{late} It expires at {expires_at:%d %b %H:%M} UTC.").format(late=late, expires_at=request.expires_at)
+    expires_at = approval.expiry(request, db_now())
+    return _("{late} It expires at {expires_at:%d %b %H:%M} UTC.").format(late=late, expires_at=expires_at)
 
 
 def _once(people: list) -> list:

@@ -33,7 +33,21 @@ from lsq_ops.models import (
 from lsq_ops.queue import ring
 from lsq_ops.wording import lazy
 
-from . import accounts, approval, budget, holds, notices, policy, preview, reading, settling, story, tokens, verifying
+from . import (
+    accounts,
+    approval,
+    budget,
+    holds,
+    notices,
+    policy,
+    preview,
+    reading,
+    run_windows,
+    settling,
+    story,
+    tokens,
+    verifying,
+)
 from .answering import keep_answer
 from .may import Barred, enough, valid_votes
 
@@ -56,7 +70,8 @@ class Wait(Exception):
 def to_start(now: datetime) -> QuerySet[DeletionRequest]:
     """Approved, and the undo time over."""
     waits = DeletionRequest.objects.filter(~DeletionRequest.unconfirmed(), state="approved", starts_at__lte=now)
-    return waits.filter(account__current=True, account__paused_at__isnull=True)
+    waits = waits.filter(account__current=True, account__paused_at__isnull=True)
+    return waits.none() if run_windows.of_current().closed_until(now) else waits
 
 
 def start(request: DeletionRequest) -> None:
@@ -66,9 +81,9 @@ def start(request: DeletionRequest) -> None:
         now = db_now()
         if request.state != "approved" or request.starts_at is None or request.starts_at > now:
             return
-        if request.expires_at and request.expires_at <= now:
+        if approval.is_late(request, now):
             return  # nobody was there in time; it expires
-        if request.waits_after_restore:
+        if request.waits_after_restore or run_windows.of(request.account).closed_until(now):
             return
         request.move("running", actor="system", state_at=now, started_at=now, expires_at=None)
         ring("work", request.pk)
@@ -95,6 +110,8 @@ def next_call() -> DeletionCall | None:
         .select_related("request__account", "version")
         .order_by("request_id", "size", "number")[:20]
     ):
+        if run_windows.of(account).closed_until(now):
+            return None
         lease = now + timedelta(seconds=timing().claim_lease)
         ours = DeletionCall.objects.filter(pk=call.pk, state="planned")
         free = Q(claimed_until__isnull=True) | Q(claimed_until__lt=now)
@@ -294,6 +311,8 @@ def _open(call: DeletionCall, token: str) -> tuple[Attempt, bytes]:
         raise Wait(_("The account is paused."))
     if request.waits_after_restore:
         raise Wait(story.after_restore(request))
+    if closed := run_windows.of(account).waits(now):
+        raise Wait(closed)
     if request.state != "running" or request.stop_asked_at or call.state != "planned":
         raise LostRace(_("no longer to be sent"))
     if claimed is None or call.claimed_until != claimed or claimed <= now:

@@ -12,7 +12,7 @@ from lsq_ops.models import ActivitySnapshot, AuditEvent, DeletionCall, DeletionR
 from lsq_ops.models.timing import span
 from lsq_ops.wording import counted, lazy, listed, marked
 
-from . import reading, striking
+from . import reading, run_windows, striking
 from .cost import time_left
 from .may import enough, lapsed_votes, valid_votes
 
@@ -70,12 +70,16 @@ def timeline(request: DeletionRequest) -> list[Event]:
     return sorted(events, key=lambda event: (event.at, event.seq or 0))[-SHOWN:]
 
 
-def next_step(request: DeletionRequest, votes: list[Vote] | None = None) -> str:
-    """What comes next and when, or what it waits for; "" at the end. `votes`: its valid ones, where they are known."""
+def next_step(
+    request: DeletionRequest, votes: list[Vote] | None = None, windows: run_windows.Windows | None = None
+) -> str:
+    """What comes next and when, or what it waits for; "" at the end. `votes`: its valid ones, and `windows`: those of
+    its account, where they are known."""
     if request.waits_after_restore and not request.is_over:
         return after_restore(request)
     if request.state in VOTED_ON:
-        return VOTED_ON[request.state](request, valid_votes(request) if votes is None else votes)
+        counted = valid_votes(request) if votes is None else votes
+        return _closed(request, counted, windows) or VOTED_ON[request.state](request, counted)
     if request.state == "draft":
         return _next_of_draft(request)
     return request.attention if request.state == "needs_attention" else ""
@@ -200,6 +204,26 @@ def _next_of_running(request: DeletionRequest, votes: list[Vote]) -> str:
     return (
         f"{waiting.note}{_put_off(request)}{left}" if waiting else _("Sending the next call.{left}").format(left=left)
     )
+
+
+def _closed(request: DeletionRequest, votes: list[Vote], windows: run_windows.Windows | None) -> str:
+    """That it waits for the run window, where it waits for nothing that people must do; "" where it doesn't."""
+    account = request.account
+    if request.state == "pending" or account.is_paused or not enough(request, votes):
+        return ""
+    if request.state == "running" and request.kind in account.paused_kinds:
+        return ""
+    at = db_now()
+    if request.state == "approved" and request.starts_at:
+        at = max(at, request.starts_at)
+    waits = (run_windows.of(account) if windows is None else windows).waits(at)
+    if not waits or request.state == "approved":
+        return waits and _("{waits} Until it starts it can be undone.").format(waits=waits)
+    calls = request.version.calls
+    if not calls.filter(state="planned").exists():
+        return ""
+    read_back = calls.filter(state__in=("sent", "verifying")).exists()
+    return _("{waits} What was sent is read back meanwhile.").format(waits=waits) if read_back else waits
 
 
 VOTED_ON = {"pending": _next_of_pending, "approved": _next_of_approved, "running": _next_of_running}

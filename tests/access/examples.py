@@ -7,7 +7,7 @@ state. A line here is for a form that asks for more than ANSWERS, or a deed that
 import json
 import zlib
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -34,7 +34,7 @@ from lsq_ops.models import (
     guards,
 )
 from lsq_ops.sandbox.world import WELL_KNOWN
-from lsq_ops.services import accounts, approval, deciding, notices, owners, people, policies
+from lsq_ops.services import accounts, approval, deciding, notices, owners, people, policies, run_windows
 from lsq_ops.services.may import STATES_OF
 from lsq_ops.services.people import DEMO_PASSWORD
 from tests.world import SITE_VISIT
@@ -208,6 +208,17 @@ def _paused_kind(scene: Scene, person: User, address: Address) -> Made:
     return Account.objects.get(), {"kind": "tasks"}
 
 
+def _blackout(scene: Scene, person: User, address: Address) -> Made:
+    day = _a_week_ahead()
+    made = run_windows.close_period(scene.world.omar, day, day, "a feast")
+    return Account.objects.get(), {"blackout": made.pk}
+
+
+def _a_week_ahead() -> date:
+    """Never today or tomorrow: in India the next day begins at 18:30 UTC."""
+    return (db_now() + timedelta(days=7)).date()
+
+
 def _file(ids: str) -> SimpleUploadedFile:
     return SimpleUploadedFile("ids.csv", f"id\n{ids}\n".encode(), "text/csv")
 
@@ -281,6 +292,12 @@ EXAMPLES: dict[str, Callable[[Scene, User, Address], Made]] = {
     "admin/lsq_ops/erasure/erase_person/": lambda *about: (1, {"prospect_id": "0" * 8 + "-0000-0000-0000-" + "0" * 12}),
     f"{ACCOUNT}/resume/": _paused,
     f"{ACCOUNT}/resume_kind/": _paused_kind,
+    f"{ACCOUNT}/close_hours/": lambda *about: (
+        Account.objects.get(),
+        {"days": [5, 6], "from_time": "01:00", "to_time": "02:00"},
+    ),
+    f"{ACCOUNT}/close_period/": lambda *about: (Account.objects.get(), {"first_day": f"{_a_week_ahead()}"}),
+    f"{ACCOUNT}/lift_blackout/": _blackout,
     f"{POLICY}/announce/": _tiers,
     f"{POLICY}/take_back/": _announced,
     f"{REQUEST}/confirm_vote/": _lapsed,

@@ -52,6 +52,8 @@ FACTOR = "tests/admin/test_second_factor.py::"
 SECURITY = "tests/test_security.py::"
 LOGS = "tests/test_logs.py::"
 HEARTBEAT = "tests/services/test_heartbeat.py::"
+WINDOWS = "tests/services/test_run_windows.py::"
+CLOSED = "tests/services/test_closed_hours.py::"
 
 STATE_MACHINES = [
     Mistake(
@@ -296,7 +298,7 @@ BEFORE_THE_SEND = [
     Mistake(
         "start-after-it-expired",
         SERVICES + "running.py",
-        "        if request.expires_at and request.expires_at <= now:\n            return",
+        "        if approval.is_late(request, now):\n            return",
         "        if request.expires_at is None:\n            return",
         (RUNNING + "test_a_start_that_comes_too_late_is_refused_by_the_start_itself",),
     ),
@@ -1715,6 +1717,51 @@ HOSTS = (
     ),
 )
 
+RUN_WINDOWS = [
+    Mistake(
+        "run-window-not-asked-at-the-last-moment",
+        SERVICES + "running.py",
+        "    if closed := run_windows.of(account).waits(now):\n        raise Wait(closed)\n",
+        "",
+        (WINDOWS + "test_one_that_is_set_after_the_last_look_holds_the_call_back",),
+    ),
+    Mistake(
+        "starts-in-a-blackout",
+        SERVICES + "running.py",
+        "        if run_windows.of(request.account).closed_until(now):\n            return\n",
+        "",
+        (WINDOWS + "test_what_is_approved_does_not_start_and_can_be_undone",),
+    ),
+    Mistake(
+        "gate-forgets-blackouts",
+        MODELS + "guards_aside.py",
+        "b.account_id = NEW.account_id AND b.lifted_at IS NULL",
+        "b.account_id = NEW.account_id AND b.lifted_at IS NOT NULL",
+        (WINDOWS + "test_the_database_refuses_a_send_in_a_period_that_the_service_forgot",),
+    ),
+    Mistake(
+        "a-blackout-eats-the-time-to-start",
+        SERVICES + "approval.py",
+        "request.expires_at + run_windows.closed_time(request.account, request.state_at, now)",
+        "request.expires_at",
+        (WINDOWS + "test_an_approval_does_not_expire_in_a_blackout_and_starts_behind_it",),
+    ),
+    Mistake(
+        "a-night-ends-on-the-day-it-began",
+        SERVICES + "closed_hours.py",
+        "ends = day if rule.to_time > rule.from_time else day + DAY",
+        "ends = day",
+        (CLOSED + "test_when_it_opens",),
+    ),
+    Mistake(
+        "nobody-gets-a-turn",
+        SERVICES + "agenda.py",
+        "        take_turns(until)\n",
+        "",
+        (AGENDA + "test_mails_go_out_however_many_leads_there_are_to_refresh",),
+    ),
+]
+
 MISTAKES: tuple[Mistake, ...] = (
     *STATE_MACHINES,
     *AUDIT_CHAIN,
@@ -1738,4 +1785,5 @@ MISTAKES: tuple[Mistake, ...] = (
     *WATCHING,
     *AFTER_A_RESTORE,
     *HOSTS,
+    *RUN_WINDOWS,
 )
