@@ -171,7 +171,7 @@ ENGINES = {"sqlite": _sqlite, "postgresql": _postgresql}
 def _count(manifest: Manifest) -> None:
     with connection.cursor() as cursor:
         for table, rows in manifest["rows"].items():
-            cursor.execute(f"SELECT COUNT(*) FROM {connection.ops.quote_name(table)}")  # noqa: S608 (signed, and quoted)
+            cursor.execute(f"SELECT COUNT(*) FROM {connection.ops.quote_name(table)}")  # noqa: S608 # nosec B608 # signed, and quoted
             if (found := cursor.fetchone()[0]) != rows:
                 raise Barred(
                     _("{table} has {found:,} rows, and the manifest says {rows:,}. Take another backup.").format(
