@@ -368,8 +368,8 @@ BEFORE_THE_SEND = [
     Mistake(
         "look-at-half-a-reading",
         SERVICES + "running.py",
-        'for snapshot in readings if not snapshot.complete), "")\n    why = why or',
-        'for snapshot in readings if snapshot.lead_gone), "")\n    why = why or',
+        'for snapshot in readings if not snapshot.complete), ""',
+        'for snapshot in readings if snapshot.lead_gone), ""',
         (SENDING + "test_a_reading_just_before_the_send_that_is_not_whole_is_not_enough",),
     ),
     Mistake(
@@ -438,8 +438,8 @@ BEFORE_THE_SEND = [
     Mistake(
         "caps-no-day",
         SERVICES + "running.py",
-        '(3600, clock.items_per_hour, "an hour"), (86400, clock.items_per_day, "a day")):',
-        '(3600, clock.items_per_hour, "an hour"),):',
+        '(3600, clock.items_per_hour, _("an hour")), (86400, clock.items_per_day, _("a day"))):',
+        '(3600, clock.items_per_hour, _("an hour")),):',
         (SENDING + "test_the_cap_of_a_day_makes_the_rest_wait_too",),
     ),
     Mistake(
@@ -1728,8 +1728,8 @@ RUN_WINDOWS = [
     Mistake(
         "starts-in-a-blackout",
         SERVICES + "running.py",
-        "        if run_windows.of(request.account).closed_until(now):\n            return\n",
-        "",
+        "if request.waits_after_restore or run_windows.of(request.account).closed_until(now):",
+        "if request.waits_after_restore:",
         (WINDOWS + "test_what_is_approved_does_not_start_and_can_be_undone",),
     ),
     Mistake(
