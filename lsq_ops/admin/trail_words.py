@@ -20,6 +20,8 @@ from lsq_ops.wording import lazy
 ABOUT = {
     "account": lazy("Account"),
     "attempt": lazy("Attempt"),
+    "backup": lazy("Backup"),
+    "blackout": lazy("Blackout"),
     "call": lazy("Call"),
     "decision": lazy("Decision"),
     "erasure": lazy("Erasure"),

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from lsq_ops.admin.trail_words import WORDS
+from lsq_ops.admin.trail_words import ABOUT, WORDS
 from lsq_ops.models import Account, ApproverGrant, AuditEvent, Team
 from lsq_ops.models.audit import ACTIONS
 from lsq_ops.services import people as services
@@ -157,6 +157,7 @@ def test_only_an_operator_touches_the_account(world, name):
 
 def test_every_action_has_a_sentence():
     assert set(WORDS) == set(ACTIONS)
+    assert set(ABOUT) == {action.split(".")[0] for action in ACTIONS}
 
 
 def test_the_trail_tells_a_request_in_sentences(world):
