@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from lsq_ops.kinds.activities import CUSTOM, CUSTOM_CODES
 from lsq_ops.models import Account, Activity, Lead, Task
@@ -38,6 +39,7 @@ VERDICTS = (
     *(NO_DAY, NOT_READ, NONE_THERE, FIXED),
 )
 BATCH = 2_000
+TITLE_ROWS = 5  # that may stand above the headings
 DAY_HEADINGS = ("day", "date", "activitydate", "createdon", "activitydatetime", "from", "fromdate", "since", "start")
 _ADD = {
     "lead": lazy("not in the mirror; add the lead first"),
@@ -89,6 +91,8 @@ class Judge:
         self.seen: dict[str, int] = {} if seen is None else seen
         self.record_type = "lead" if names == "day" else names
         self.key = lookups.KEYS.get(how.get("by", "id"))
+        self.above = self._above(sample)
+        sample = sample[self.above :]
         self.at = self._column(sample)
         self.headings = [heading] if (heading := self._heading(sample[0])) else []
         self.notes = list(self._notes(sample))
@@ -100,6 +104,28 @@ class Judge:
     @property
     def has_header(self) -> bool:
         return bool(self.headings)
+
+    @property
+    def before_lines(self) -> int:
+        """How many rows of the file stand before its first line: a title and the like, and the headings."""
+        return self.above + self.has_header
+
+    def _above(self, sample: list[Row]) -> int:
+        """How many rows stand above the headings, as people put a title there; 0 where no row names the column."""
+        for number, row in enumerate(sample[: TITLE_ROWS + 1]):
+            for at, cell in enumerate(row.cells):
+                if self._names(cell.text) and not any(self._holds(one.cell(at).text) for one in sample[:number]):
+                    return number
+        return 0
+
+    def _names(self, text: str) -> bool:
+        asked = plain(self.how.get("column", ""))
+        if asked and plain(text) == asked:
+            return True
+        return plain(text) in self.key.names if self.key else uploads.names_ids(text, self.record_type)
+
+    def _holds(self, text: str) -> bool:
+        return bool(self.key.terms(text) if self.key else uploads.normal_id(text))
 
     def _column(self, sample: list[Row]) -> int:
         if self.how.get("column", "").strip():
@@ -116,6 +142,12 @@ class Judge:
 
     def _notes(self, sample: list[Row]) -> Iterator[str]:
         heading = self.headings[0] if self.headings else ""
+        if self.above:
+            yield ngettext(
+                "The first row, above the headings, was passed over.",
+                "The first {count} rows, above the headings, were passed over.",
+                self.above,
+            ).format(count=self.above)
         if not self.key:
             yield from uploads.column_note(sample, self.at, heading)
             return

@@ -200,8 +200,8 @@ def _judge_on(upload: UploadedList, until: float) -> None:
     judge = _judge(upload, _parts(upload), _seen(upload))
     for number in range(upload.read_parts, upload.parts.count()):
         batch = _unpacked(_part(upload, number))
-        if number == 0 and judge.has_header:
-            del batch[0]
+        if number == 0:
+            del batch[: judge.before_lines]
         if upload.lines + len(batch) > MAX_LINES:
             raise Barred(_("More than {max_lines:,} lines at once. Split the file.").format(max_lines=MAX_LINES))
         if not _keep_lines(upload, judge.judge(batch)):
@@ -397,8 +397,9 @@ def outcome_file(user: Person, upload: UploadedList, into: BinaryIO) -> None:
     with audited():
         record("upload.outcome_taken", upload, actor=str(user), sha256=upload.sha256, requests=[r.pk for r in requests])
     rows = _rows(_parts(upload))
-    has_header = _judge(upload, _parts(upload)).has_header
-    heading = [cell.text for cell in next(rows).cells] if has_header else []
+    judge = _judge(upload, _parts(upload))
+    before = list(islice(rows, judge.before_lines))
+    heading = [cell.text for cell in before[-1].cells] if judge.has_header else []
     header = [_("LSQ Ops: line"), "verdict", "why", "requests", "outcome", *heading]
     about = _("{name} (SHA-256 {sha256})").format(name=upload.name, sha256=upload.sha256)
     for data in spreadsheet.lines(header, _told(upload, rows, requests), about=about, by=str(user), at=db_now()):

@@ -190,12 +190,12 @@ def id_column(sample: list[Row], record_type: str) -> int:
         return max(range(width), key=lambda at: sum(_resembles(text) for text in columns[at]))
 
     def rank(at: int) -> tuple[bool, bool, int]:
-        return full[at] >= 0.8 * max(full), _names(columns[at][0], record_type), len(set(ids[at]))
+        return full[at] >= 0.8 * max(full), names_ids(columns[at][0], record_type), len(set(ids[at]))
 
     return max(range(width), key=rank)
 
 
-def _names(header: str, record_type: str) -> bool:
+def names_ids(header: str, record_type: str) -> bool:
     return re.sub(r"[^a-z]", "", header.lower()) in HEADERS[record_type]
 
 

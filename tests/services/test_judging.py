@@ -36,7 +36,7 @@ def read(account, text, by="id", names="lead", **how):
     data = text if isinstance(text, bytes) else text.encode()
     sample, rest = uploads.begin(sheets.open_sheet(io.BytesIO(data)))
     judge = judging.Judge(account, names, {"by": by, **how}, sample)
-    return judge, judge.judge([*(sample[1:] if judge.has_header else sample), *rest])
+    return judge, judge.judge([*sample[judge.before_lines :], *rest])
 
 
 def taken(read):
@@ -68,6 +68,23 @@ def test_phones_in_any_notation_with_a_verdict_for_each_line(account):
         11: ("no phone number", "a formula, not a phone number; paste the column again as values"),
     }
     assert made[0].notes == ["Leads were looked for by phone number, in column B “Phone”."]
+
+
+def test_rows_above_the_headings_are_passed_over(account):
+    made = read(account, "Wrong site visits of last week,\n,\nName,Phone\nA,98450 12345\n", "phone")
+    assert taken(made) == {4: [guid(5001)]} and told(made) == {}
+    assert made[0].notes[0] == "The first row, above the headings, was passed over."  # an empty one is no row
+
+
+def test_a_row_that_holds_what_is_looked_for_is_no_title(account):
+    made = read(account, "98450 12345,x\nPhone,Name\n080 4123 4567,y\n", "phone")
+    assert taken(made) == {1: [guid(5001)], 3: [guid(5002)]}
+    assert told(made)[2][0] == "no phone number"
+
+
+def test_a_title_above_ids(account):
+    made = read(account, f"Leads to clean up\nProspect ID\n{guid(5001)}\n")
+    assert taken(made) == {3: [guid(5001)]} and told(made) == {}
 
 
 def test_every_verdict_has_its_place_on_the_page(account):
