@@ -31,7 +31,7 @@ def parts(admin: Any, request: HttpRequest, obj: DeletionRequest) -> dict[str, C
     """Each part of the page that can change by itself, by its template's name; called only where it is shown."""
     return {
         "head": lambda: head(admin, request, obj),
-        "what": lambda: what(obj),
+        "what": lambda: what(request, obj),
         "next": lambda: coming(request, obj),
         "panel": lambda: panel(request, obj),
         "talk": lambda: spoken(request, obj),
@@ -65,8 +65,10 @@ def proposed(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
     return {"proposal": vote, "proposal_words": striking.in_words(vote), "proposal_why": why}
 
 
-def what(obj: DeletionRequest) -> dict[str, Any]:
-    return {"facts": preview.facts(obj)}
+def what(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:
+    source = obj.version.source
+    names_file = "upload" in source and bool(may(request.user, "see", obj))  # a file's name may name people
+    return {"facts": preview.facts(obj), "source": source, "names_file": names_file}
 
 
 def coming(request: HttpRequest, obj: DeletionRequest) -> dict[str, Any]:

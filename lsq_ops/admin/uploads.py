@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from lsq_ops import kinds
-from lsq_ops.admin import downloads, drafting, face
+from lsq_ops.admin import downloads, drafting, face, syncs
 from lsq_ops.admin.base import BaseAdmin, by_post
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.admin.paging import LongListAdmin
@@ -79,7 +79,9 @@ class UploadedListAdmin(LongListAdmin, BaseAdmin):
             verdict = ""
         lines = Paginator(obj.judged.filter(verdict=verdict) if verdict else obj.judged.all(), ROWS)
         lines.count = obj.counts[verdict] if verdict else obj.lines  # it stands in the upload
+        missing = obj.read_at and any(obj.counts.get(one) for one in (judging.UNKNOWN, judging.NOT_READ))
         return {
+            **(syncs.strip(request) if missing else {}),  # the other way to have those leads read
             "counts": [(name, obj.counts[name]) for name in judging.VERDICTS if name in obj.counts],
             "verdict": verdict,
             "page": lines.get_page(request.GET.get("page")),

@@ -7,7 +7,16 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from lsq_ops.models import AuditEvent, Decision, DeletionItem, DeletionRequest, ItemContent, Vote, db_now
+from lsq_ops.models import (
+    AuditEvent,
+    Decision,
+    DeletionItem,
+    DeletionRequest,
+    ItemContent,
+    RequestVersion,
+    Vote,
+    db_now,
+)
 from lsq_ops.services import approval, deciding
 
 HOSTILE = '<script>alert("x")</script> \u202etxt.exe {{ 7*7 }}'
@@ -49,6 +58,15 @@ def test_a_pending_request_says_what_goes_what_stays_and_who_decides(world):
     assert "asked by Rita Rao" in html
     assert f"Approve {version.items_count} deletions" in html
     assert "Waiting for approval: 0 of" in html
+
+
+def test_a_request_from_a_file_says_how_many_of_its_lines_it_covers(world):
+    request = world.draft("activities", "asha")
+    source = {"upload": 7, "name": "visits of asha.xlsx", "lines": 40, "taken": 38, "refused": {"not in the mirror": 2}}
+    RequestVersion.objects.filter(request=request).update(source=source)
+    assert "visits of asha.xlsx : 40 lines, 38 taken · 2 not in the mirror" in words(look(world.rita, request))
+    told = words(look(world.vera, request))  # who may not see what it holds reads no file's name
+    assert "From 40 lines, 38 taken" in told and "visits of asha" not in told
 
 
 def test_each_person_may_press_what_the_rules_say(world):
