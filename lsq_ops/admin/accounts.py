@@ -59,7 +59,7 @@ class AccountAdmin(blackouts.Blackouts, BaseAdmin):
     def state(self, obj: Account) -> str:
         if not obj.current:
             return _("read-only: another account is configured")
-        return "paused" if obj.is_paused else _("at work")
+        return _("paused") if obj.is_paused else _("at work")
 
     def headline(self, obj: Account) -> str:
         return _("LeadSquared account {obj}").format(obj=face.plain(str(obj)))

@@ -96,7 +96,7 @@ class ErasureAdmin(LongListAdmin, BaseAdmin):
     @admin.display(description=lazy("State"))
     def state(self, obj: Erasure) -> str:
         if obj.refused:
-            return "refused"
+            return _("refused")
         if not obj.ended_at:
             return _("being erased")
         return _("erased, let in again") if obj.lifted_at else _("erased")

@@ -189,8 +189,8 @@ class HoldAdmin(LongListAdmin, BaseAdmin):
     @admin.display(description=lazy("State"))
     def state(self, obj: Hold) -> str:
         if obj.lifted_at:
-            return "lifted"
-        return "ended" if obj.ends_at and obj.ends_at <= face.now() else _("in force")
+            return _("lifted")
+        return _("ended") if obj.ends_at and obj.ends_at <= face.now() else _("in force")
 
     # --- A hold ---
 

@@ -74,7 +74,7 @@ def file_of(admin: Any, request: HttpRequest) -> HttpResponseBase:
         rows = write(
             file, _header(admin, request), _rows(admin, request), about=about, by=str(request.user), at=face.now()
         )
-        sight.take_list(request.user, name, rows)
+        sight.take_list(request.user, admin.model, rows)
 
     return downloads.made(f"{name.replace(' ', '-')}-{face.now():%Y%m%d-%H%M}.{kind}", content_type, export)
 

@@ -153,4 +153,4 @@ def _state(policy: Policy) -> str:
         return _("taken back before it counted")
     if policy.counts_from > now:
         return _("announced; doesn't count yet")
-    return "over" if policy.retired_at and policy.retired_at <= now else _("in force")
+    return _("over") if policy.retired_at and policy.retired_at <= now else _("in force")

@@ -37,7 +37,7 @@ def changes_form(request: HttpRequest, obj: DeletionRequest) -> Any:
 
 
 def _in_a_line(item: DeletionItem) -> str:
-    odd = f" ({item.odd})" if item.odd else ""
+    odd = f" ({_(item.odd)})" if item.odd else ""
     lead = _(", lead {lead_id}…").format(lead_id=item.lead_id[:8]) if item.lead_id else ""
     return f"{face.plain(item.label)}, {face.minute(item.at)}{lead}{odd}"
 

@@ -104,7 +104,7 @@ class TaskAdmin(OnHold, LongListAdmin, RevealingAdmin):
     @admin.display(description=lazy("State"))
     def state(self, obj: Task) -> str:
         if obj.gone_at:
-            return "gone"
+            return _("gone")
         return {True: _("completed"), False: _("open"), None: _("unknown")}[obj.completed]
 
     @admin.display(description=lazy("Due"))

@@ -257,12 +257,12 @@ def _nothing_to_take_back(user: Person, request: DeletionRequest) -> str:
 def involved(user: Person, request: DeletionRequest) -> str:
     """ "made", "edited" or "asked for", over all versions; empty for somebody who did none of it."""
     if request.requester_id == user.pk:
-        return "made"
+        return _("made")
     if user.pk is None:
         return ""
     versions = request.versions.all()
     if any(user.pk in (version.editor_id, version.submitted_by_id) for version in versions):
-        return "edited"
+        return _("edited")
     return _("asked for") if any(version.asked_by_id == user.pk for version in versions) else ""
 
 

@@ -4,9 +4,11 @@ auditor who says why. What leaves as a file, and what is revealed, stands in the
 import json
 from typing import Any
 
+from django.db.models import Model
+from django.utils import translation
 from django.utils.translation import gettext as _
 
-from lsq_ops.models import Activity, ActivitySnapshot, DeletionItem, DeletionRequest, Task, audited, record
+from lsq_ops.models import Activity, ActivitySnapshot, AuditEvent, DeletionItem, DeletionRequest, Task, audited, record
 
 from . import accounts
 from .may import Barred, Person, Verdict, may, need
@@ -66,8 +68,10 @@ def snapshot_file(user: Person, snapshot: ActivitySnapshot) -> tuple[str, bytes]
     return name, json.dumps(document, indent=1, ensure_ascii=False).encode()
 
 
-def take_list(user: Person, name: str, rows: int) -> None:
+def take_list(user: Person, of: type[Model], rows: int) -> None:
     """A list of the portal leaves as a file, masked as it is on the page."""
-    need(user, "export_trail" if name == "audit events" else "look")
+    need(user, "export_trail" if of is AuditEvent else "look")
+    with translation.override("en"):  # the trail reads the same, whatever language the portal speaks
+        name = str(of._meta.verbose_name_plural)
     with audited():
         record("list.taken", accounts.current_account(), actor=str(user), list=name, rows=rows)

@@ -139,7 +139,7 @@ def phases(request: DeletionRequest) -> list[tuple[str, int, int]]:
         request.attempts.filter(version=request.version, receipts__isnull=False).values("call").distinct().count()
     )
     read = calls.filter(state__in=DeletionCall.ENDS).count()
-    return [("sent", sent, total), ("reported", reported, total), (_("read back"), read, total)]
+    return [(_("sent"), sent, total), (_("reported"), reported, total), (_("read back"), read, total)]
 
 
 def _next_of_draft(request: DeletionRequest) -> str:

@@ -81,7 +81,7 @@ def _check(user: Person, request: DeletionRequest, text: str, answers: Message |
 def _tell(message: Message) -> None:
     request = message.request
     people = {user.pk: user for user in _concerned(message) if user.is_active and user.pk != message.author_id}
-    said = "answer" if message.answers_id else "question"
+    said = _("answer") if message.answers_id else _("question")
     notices.tell(
         people.values(),
         request,
