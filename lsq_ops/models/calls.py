@@ -27,7 +27,7 @@ class DeletionCall(StateMachine):
         OVER_DELETED = "over_deleted", lazy("more went than was approved")
         SKIPPED = "skipped", lazy("not sent")
 
-    NOUN = lazy("call")
+    NOUN = "call"
     ENDS = ("gone", "partial", "still_present", "unverifiable", "over_deleted")
     MOVES = {
         "planned": ("sent", "skipped"),
@@ -93,7 +93,7 @@ class Attempt(StateMachine):
         NOT_SENT = "not_sent", lazy("not sent")
         UNKNOWN = "unknown", lazy("sent, no clear answer yet")
 
-    NOUN = lazy("attempt")
+    NOUN = "attempt"
     MAY_HAVE_ACTED = ("intent", "accepted", "refused", "unknown")  # LeadSquared may have carried it out
     MOVES = {
         "intent": ("accepted", "refused", "turned_away", "not_sent", "unknown"),

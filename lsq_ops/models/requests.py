@@ -30,7 +30,7 @@ class DeletionRequest(StateMachine):
         EXPIRED = "expired", lazy("expired")
 
     _version: "RequestVersion"
-    NOUN = lazy("request")
+    NOUN = "request"
     ENDS = ("completed", "partial", "failed", "stopped")
     MOVES = {
         "draft": ("pending", "withdrawn"),

@@ -25,7 +25,7 @@ class MirrorSync(StateMachine):
         CHANGED = "changed", lazy("leads that changed")
         THERE = "there", lazy("leads that may be gone")
 
-    NOUN = lazy("sync")
+    NOUN = "sync"
     MOVES = {"running": ("asking", "done", "stopped"), "asking": ("running", "stopped"), "done": (), "stopped": ()}
 
     account = models.ForeignKey(Account, models.CASCADE, db_index=False)

@@ -264,9 +264,8 @@ def lapsed(request: DeletionRequest) -> str:
         _("{voter_name}'s (since {when})").format(voter_name=vote.voter_name, when=_clock(request, lapsed_at(vote)))
         for vote in lapsed_votes(request)
     ]
-    return _("{lapsed}: {whose}. Another approver must confirm what was not yet sent, or it is stopped.").format(
-        lapsed=_(LAPSED), whose=listed(whose)
-    )
+    rest = _("{whose}. Another approver must confirm what was not yet sent, or it is stopped.")
+    return f"{_(LAPSED)}: {rest.format(whose=listed(whose))}"  # notes are found by how they begin
 
 
 def _what_counts(request: DeletionRequest, votes: list[Vote]) -> str:
