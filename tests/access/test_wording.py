@@ -20,7 +20,8 @@ pytestmark = pytest.mark.once
 EVERYBODY = ("requester", "approver", "operator", "auditor", "policy", "nobody")
 # Names and marks that are the same in every language.
 NAMES = re.compile(
-    r"LSQ Ops|LeadSquared|DR-\d+|UTC|IST|CSV|XLSX|JSON|SHA-256|SQLite|PostgreSQL|Redis|HTTP|TLS|[Dd]jango|esc\b|"
+    r"LSQ Ops|LeadSquared|DR-\d+|UTC|IST|CSV|XLSX|JSON|SHA-256|SQLite|PostgreSQL|Redis|HTTP|TLS|[Dd]jango|"
+    r"esc\b|Select record|"  # Unfold's own
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{8,}…?|(?:[A-Z2-7]{4} ){3,}[A-Z2-7]{4}|"
     r"[A-Z][A-Z0-9]*_[A-Z0-9_]+|https?://\S+|[\w./-]+/[\w./-]*|[\w-]+\.(?:py|md|svc|com|zip|html|csv|env)\S*|\S*@\S*|"
     r"[a-z_]+\.[a-z_]+|\d+ ?(?:ms|s|min|h|kB|MB|GB)\b|"

@@ -63,7 +63,7 @@ def test_a_draft_is_made_and_read(world, leads):
 @pytest.mark.parametrize("kind", [kind.name for kind in kinds.every() if kind.picks == "lead"])
 def test_every_kind_has_a_page_that_says_what_is_read_next(world, leads, kind):
     said = words(client_of(world.rita).get(page_of(leads, kind)))
-    assert kinds.get(kind).title in said
+    assert str(kinds.get(kind).title) in said
     assert "2 leads" in said
     assert "LSQ Ops reads all activities of these leads" in said
 

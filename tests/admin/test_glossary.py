@@ -30,6 +30,6 @@ def test_the_page_shows_them_all(people):
     client.force_login(people.vera)
     page = client.get(reverse("glossary")).content.decode()
     for kind in kinds.every():
-        assert kind.title in page
+        assert str(kind.title) in page
     assert "Sent, no clear answer yet. We read to find out; nothing is sent twice." in page
     assert page.count("<dt>") == len(glossary.WORDS) + len(kinds.every()) + sum(len(words) for words, _ in GROUPS)
