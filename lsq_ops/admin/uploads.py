@@ -80,8 +80,12 @@ class UploadedListAdmin(LongListAdmin, BaseAdmin):
         lines = Paginator(obj.judged.filter(verdict=verdict) if verdict else obj.judged.all(), ROWS)
         lines.count = obj.counts[verdict] if verdict else obj.lines  # it stands in the upload
         missing = obj.read_at and any(obj.counts.get(one) for one in (judging.UNKNOWN, judging.NOT_READ))
+        fresh = syncs.strip(request) if missing else {}  # the other way to have those leads read
+        as_of = getattr(fresh.get("sync"), "as_of", None)
         return {
-            **(syncs.strip(request) if missing else {}),  # the other way to have those leads read
+            **fresh,
+            "unknown": obj.counts.get(judging.UNKNOWN, 0) if missing else 0,
+            "newer": bool(as_of and obj.read_at and as_of > obj.read_at),
             "counts": [(name, obj.counts[name]) for name in judging.VERDICTS if name in obj.counts],
             "verdict": verdict,
             "page": lines.get_page(request.GET.get("page")),

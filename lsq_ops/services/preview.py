@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db.models import Count, Max, Min
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from lsq_ops import kinds, wording
 from lsq_ops.chain import canonical
@@ -350,6 +351,16 @@ def _elsewhere(request: DeletionRequest, version: RequestVersion) -> list[int]:
     return sorted(set(others.exclude(pk=request.pk).values_list("pk", flat=True)))
 
 
+def _lines_left(source: dict[str, Any]) -> Iterator[str]:
+    """Of a file, what is not in the request: whoever sent 40 lines takes "completed" for all of them."""
+    if left := sum(count for verdict, count in source.get("refused", {}).items() if verdict != "twice"):
+        yield ngettext(
+            "{count:,} of the {lines:,} lines of its file is not in this request.",
+            "{count:,} of the {lines:,} lines of its file are not in this request.",
+            left,
+        ).format(count=left, lines=source.get("lines", 0))
+
+
 def _incomplete(why: str) -> str:
     return _("A reading is not complete: {why}").format(why=why)[:500]
 
@@ -362,6 +373,7 @@ def _warnings(made: Facts, request: DeletionRequest, of_kind: tuple[str, ...]) -
         yield _("{in_words} on hold: nothing of it is sent.").format(in_words=holds.in_words(held))
     if request.version.reading_note:
         yield request.version.reading_note
+    yield from _lines_left(request.version.source)
     if made.odd:
         counted = ", ".join(f"{many:,} {_(why)}" for why, many in made.odd.items())
         yield _("Of {items:,} items some are odd ones out: {counted}.").format(items=made.items, counted=counted)

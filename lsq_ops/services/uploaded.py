@@ -294,10 +294,11 @@ def own(user: Person, upload: UploadedList) -> None:
 
 
 def to_read(upload: UploadedList) -> int:
-    """How many leads its lines name that must be read first."""
+    """How many leads its lines name that must be read first, and can be: one that the mirror lacks by its id only."""
     if upload.record_type == "task" or upload.names == "activity":
         return 0
-    return sum(upload.counts.get(verdict, 0) for verdict in _READ_FIRST)
+    by_id = upload.how.get("by", "id") == "id"
+    return sum(upload.counts.get(verdict, 0) for verdict in (_READ_FIRST if by_id else (NOT_READ,)))
 
 
 def select_to_read(user: Person, upload: UploadedList) -> Selection:

@@ -3,6 +3,7 @@
 import io
 import re
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -12,7 +13,18 @@ from django.urls import reverse
 from lsq_ops import kinds
 from lsq_ops.admin import masking
 from lsq_ops.admin.leads import web_address
-from lsq_ops.models import Activity, ActivitySnapshot, AuditEvent, Hold, Lead, Selection, Task, UploadedList, db_now
+from lsq_ops.models import (
+    Activity,
+    ActivitySnapshot,
+    AuditEvent,
+    Hold,
+    Lead,
+    MirrorSync,
+    Selection,
+    Task,
+    UploadedList,
+    db_now,
+)
 from lsq_ops.sandbox.world import BULK_OWNER_ID, WELL_KNOWN
 from lsq_ops.services import uploaded
 from tests.world import SITE_VISIT
@@ -353,6 +365,19 @@ def test_a_file_of_tasks_becomes_a_selection_with_a_verdict_for_each_bad_line(wo
     page = answer.redirect_chain[-1][0]
     only = words(client_of(world.rita).get(page, {"verdict": "on hold"}))
     assert f"7 {ids[2]} on hold" in only and "abc" not in only
+
+
+def test_leads_that_only_a_sync_can_bring_are_not_offered_to_be_read(world):
+    upload(world.rita, "ProspectID\n" + WELL_KNOWN["asha"], "lead")
+    made = UploadedList.objects.get()
+    UploadedList.objects.update(how={"by": "email"}, read_at=db_now() - timedelta(days=2))
+    page, client = reverse("admin:lsq_ops_uploadedlist_change", args=[made.pk]), client_of(world.rita)
+    said = words(client.get(page))
+    assert "missing lead" not in said and "lacks the lead of 1 line" in said and "Keep all leads in step" in said
+    now = db_now()
+    MirrorSync.objects.create(account=world.account, by="test", state="done", begun_at=now, ended_at=now, covers_to=now)
+    said = words(client.get(page))
+    assert "The mirror was brought up to date since this file was read" in said and "lacks the lead" not in said
 
 
 def test_a_file_of_leads_offers_every_kind_and_reads_the_missing(world):

@@ -65,6 +65,8 @@ def test_a_request_from_a_file_says_how_many_of_its_lines_it_covers(world):
     source = {"upload": 7, "name": "visits of asha.xlsx", "lines": 40, "taken": 38, "refused": {"not in the mirror": 2}}
     RequestVersion.objects.filter(request=request).update(source=source)
     assert "visits of asha.xlsx : 40 lines, 38 taken · 2 not in the mirror" in words(look(world.rita, request))
+    RequestVersion.objects.filter(request=request).update(reading="complete")
+    assert "2 of the 40 lines of its file are not in this request" in words(look(world.rita, request))
     told = words(look(world.vera, request))  # who may not see what it holds reads no file's name
     assert "From 40 lines, 38 taken" in told and "visits of asha" not in told
 
