@@ -9,12 +9,12 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
 
 from lsq_ops.admin import face
 from lsq_ops.admin.dialogs import dialog
 from lsq_ops.models import Account, Blackout
 from lsq_ops.services import run_windows
+from lsq_ops.wording import lazy
 
 WEEK = [
     (0, lazy("Monday")),
@@ -108,15 +108,15 @@ class Blackouts:
 
     @dialog(
         verb="blackout",
-        label=lambda request, obj: _("Close hours of the week"),
+        label=lazy("Close hours of the week"),
         icon="event_busy",
         form=lambda request, obj: partial(HoursForm, zone=obj.time_zone),
         offered=lambda request, obj: obj.current,
-        question=lambda request, obj: _(
+        question=lazy(
             "In these hours no deletion call is sent. Reading goes on, what is approved waits and goes on by itself;"
             " the wait doesn't count against its time. What LeadSquared has taken can't be called back."
         ),
-        button=lambda request, obj: _("Close these hours"),
+        button=lazy("Close these hours"),
     )
     def close_hours(self, request: HttpRequest, obj: Account, form: HoursForm) -> str:
         given = form.cleaned_data
@@ -127,15 +127,15 @@ class Blackouts:
 
     @dialog(
         verb="blackout",
-        label=lambda request, obj: _("Close a period"),
+        label=lazy("Close a period"),
         icon="event_busy",
         form=lambda request, obj: partial(PeriodForm, zone=obj.time_zone),
         offered=lambda request, obj: obj.current,
-        question=lambda request, obj: _(
+        question=lazy(
             "In this time no deletion call is sent. Reading goes on, what is approved waits and goes on by itself; the"
             " wait doesn't count against its time. What LeadSquared has taken can't be called back."
         ),
-        button=lambda request, obj: _("Close this period"),
+        button=lazy("Close this period"),
     )
     def close_period(self, request: HttpRequest, obj: Account, form: PeriodForm) -> str:
         given = form.cleaned_data
@@ -144,12 +144,12 @@ class Blackouts:
 
     @dialog(
         verb="blackout",
-        label=lambda request, obj: _("Lift a blackout"),
+        label=lazy("Lift a blackout"),
         icon="event_available",
         form=lambda request, obj: partial(LiftForm, account=obj),
         offered=lambda request, obj: obj.current and bool(run_windows.of(obj).blackouts),
-        question=lambda request, obj: _("It ends now. What waits is sent, unless something else closes."),
-        button=lambda request, obj: _("Lift it"),
+        question=lazy("It ends now. What waits is sent, unless something else closes."),
+        button=lazy("Lift it"),
     )
     def lift_blackout(self, request: HttpRequest, obj: Account, form: LiftForm) -> str:
         run_windows.lift(request.user, Blackout.objects.get(pk=form.cleaned_data["blackout"]))

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from lsq_ops.models import (
     Account,
@@ -50,10 +51,8 @@ def on_version(version: RequestVersion) -> dict[str, str]:
 
 def in_words(held: dict[str, str]) -> str:
     """ "2 of its leads or tasks are"."""
-    return (
-        _("1 of its leads or tasks is")
-        if len(held) == 1
-        else _("{count:,} of its leads or tasks are").format(count=len(held))
+    return ngettext("{count:,} of its leads or tasks is", "{count:,} of its leads or tasks are", len(held)).format(
+        count=len(held)
     )
 
 

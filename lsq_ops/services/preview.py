@@ -15,7 +15,7 @@ from django.db.models import Count, Max, Min
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from lsq_ops import kinds, wording
+from lsq_ops import kinds
 from lsq_ops.chain import canonical
 from lsq_ops.kinds.base import Limits, Plan, Record, Subject, Target
 from lsq_ops.kinds.tasks import OPEN_TASK
@@ -31,7 +31,7 @@ from lsq_ops.models import (
     db_now,
     timing,
 )
-from lsq_ops.wording import marked
+from lsq_ops.wording import counted, marked
 
 from . import holds, policy, reading
 from .cost import Cost, cost_of
@@ -375,22 +375,21 @@ def _warnings(made: Facts, request: DeletionRequest, of_kind: tuple[str, ...]) -
         yield request.version.reading_note
     yield from _lines_left(request.version.source)
     if made.odd:
-        counted = ", ".join(f"{many:,} {_(why)}" for why, many in made.odd.items())
-        yield _("Of {items:,} items some are odd ones out: {counted}.").format(items=made.items, counted=counted)
+        odd = ", ".join(f"{many:,} {_(why)}" for why, many in made.odd.items())
+        yield _("Of {items:,} items some are odd ones out: {counted}.").format(items=made.items, counted=odd)
     if made.still_open:
         yield _("{still_open:,} of {items:,} tasks are still open.").format(
             still_open=made.still_open, items=made.items
         )
     if made.shares_over_60:
-        leads = wording.counted(made.shares_over_60, "lead")
+        leads = counted(made.shares_over_60, "lead")
         yield _("{leads} would lose 60 % or more of the history.").format(leads=leads)
     if made.near_misses:
-        stay = (
-            _("1 record that stays is")
-            if made.near_misses == 1
-            else _("{near_misses:,} records that stay are").format(near_misses=made.near_misses)
-        )
-        yield _("{stay} within an hour of a window.").format(stay=stay)
+        yield ngettext(
+            "{count:,} record that stays is within an hour of a window.",
+            "{count:,} records that stay are within an hour of a window.",
+            made.near_misses,
+        ).format(count=made.near_misses)
     if made.left_out:
         yield _("{left_out} chosen records are left out; What stays says why for each.").format(left_out=made.left_out)
     if made.same_leads_elsewhere and not request.is_over:

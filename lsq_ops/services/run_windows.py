@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
 
 from lsq_ops.models import Account, Blackout, audited, db_now, record, timing
 from lsq_ops.queue import ring
+from lsq_ops.wording import lazy
 
 from . import accounts, closed_hours, notices
 from .may import Barred, Person, need

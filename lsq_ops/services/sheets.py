@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import openpyxl
 from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from openpyxl.worksheet._reader import WorkSheetParser
 
 from lsq_ops.wording import lazy
@@ -255,7 +256,7 @@ def _sheet_of(book: Any, wanted: str) -> Sheet:
     if hidden:
         notes.append(_("The sheet “{title}”, which was read, is hidden.").format(title=chosen.title))
     if others:
-        left = _("one other sheet was") if others == 1 else _("{others} other sheets were").format(others=others)
+        left = ngettext("one other sheet was", "{others} other sheets were", others).format(others=others)
         notes.append(_("Only the sheet “{title}” was read; {left} left out.").format(title=chosen.title, left=left))
     return Sheet(_sheet_rows(chosen, notes), notes, max(0, min(chosen.max_row or 0, MAX_LINES)))
 
@@ -289,12 +290,10 @@ def _sheet_rows(sheet: Any, notes: list[str]) -> Iterator[Row]:
         last = number if last < number <= MAX_LINES else last + 1  # what a row calls itself may be a lie
         yield Row(last, _in_columns(cells))
     if hidden:
-        rows = (
-            _("One hidden or filtered row is")
-            if hidden == 1
-            else _("{hidden:,} hidden or filtered rows are").format(hidden=hidden)
+        said = ngettext(
+            "One hidden or filtered row is included.", "{hidden:,} hidden or filtered rows are included.", hidden
         )
-        notes.append(_("{rows} included.").format(rows=rows))
+        notes.append(said.format(hidden=hidden))
 
 
 def _parse(sheet: Any) -> Iterator[tuple[int, list[dict[str, Any]], bool]]:

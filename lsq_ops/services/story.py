@@ -78,8 +78,8 @@ def next_step(
     if request.waits_after_restore and not request.is_over:
         return after_restore(request)
     if request.state in VOTED_ON:
-        counted = valid_votes(request) if votes is None else votes
-        return _closed(request, counted, windows) or VOTED_ON[request.state](request, counted)
+        given = valid_votes(request) if votes is None else votes
+        return _closed(request, given, windows) or VOTED_ON[request.state](request, given)
     if request.state == "draft":
         return _next_of_draft(request)
     return request.attention if request.state == "needs_attention" else ""
